@@ -1,0 +1,10 @@
+//! Muster's domain: the campaign lifecycle, the step engine, and the ports they need.
+//!
+//! Pure: no I/O, no clock, no framework. Business time comes in as `now`.
+
+pub mod authoring;
+pub mod model;
+pub mod ports;
+pub mod usecases;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,126 @@
+//! Figures of a campaign for people: by day, by step, and the rates with their denominators.
+
+use super::ids::{StepId, StepNo};
+use chrono::NaiveDate;
+
+/// What happened, as counted. Opens, clicks, replies and complaints stay at zero while nothing can count them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accepted by the mail server.
+    pub sent: i64,
+    /// Recipients refused for good, at once or later.
+    pub bounced: i64,
+    /// Contacts that unsubscribed through the mail.
+    pub unsubscribed: i64,
+}
+
+impl Counts {
+    /// Accepted and not returned.
+    pub fn delivered(&self) -> i64 {
+        self.sent
+    }
+
+    /// Delivered, of all that were handed to the server and answered for good (sent and bounced).
+    pub fn delivery_rate(&self) -> f64 {
+        rate(self.delivered(), self.sent + self.bounced)
+    }
+
+    /// Unsubscribed, of all delivered.
+    pub fn unsubscribe_rate(&self) -> f64 {
+        rate(self.unsubscribed, self.delivered())
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.bounced += other.bounced;
+        self.unsubscribed += other.unsubscribed;
+    }
+}
+
+/// `part` of `whole` in `0.0..=1.0`; nothing of nothing is nothing.
+fn rate(part: i64, whole: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a rate of counts far below 2^52")]
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// One step's counts on one local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayOfStep {
+    /// The day, in the zone that was asked for.
+    pub day: NaiveDate,
+    /// The step.
+    pub step: StepNo,
+    /// What happened.
+    pub counts: Counts,
+}
+
+/// A step's line in a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepLine {
+    /// Its id.
+    pub id: StepId,
+    /// Its place.
+    pub order: i16,
+    /// Its name.
+    pub name: String,
+    /// What happened within the range.
+    pub counts: Counts,
+}
+
+/// Figures over a range of days. Days and steps both add up to the totals, because both are sums of the same rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Every day of the range, in order, those without mail too.
+    pub days: Vec<(NaiveDate, Counts)>,
+    /// All days together.
+    pub totals: Counts,
+    /// Every e-mail step, in order.
+    pub steps: Vec<StepLine>,
+}
+
+impl Report {
+    /// Adds rows up over `first..=last`. Rows of steps that are not in `steps` belong to no line and are left out of none of the sums.
+    pub fn of(first: NaiveDate, last: NaiveDate, rows: &[DayOfStep], mut steps: Vec<(StepNo, StepLine)>) -> Self {
+        let mut days: Vec<_> = first.iter_days().take_while(|day| *day <= last).map(|day| (day, Counts::default())).collect();
+        let mut totals = Counts::default();
+        for row in rows {
+            if let Ok(at) = days.binary_search_by_key(&row.day, |(day, _)| *day) {
+                days[at].1 += row.counts;
+                totals += row.counts;
+                if let Some((_, line)) = steps.iter_mut().find(|(no, _)| *no == row.step) {
+                    line.counts += row.counts;
+                }
+            }
+        }
+        Self { days, totals, steps: steps.into_iter().map(|(_, line)| line).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn days_and_steps_add_up_to_the_totals() {
+        let line = |order| StepLine { id: StepId(uuid::Uuid::nil()), order, name: String::new(), counts: Counts::default() };
+        let row = |at, step, sent| DayOfStep { day: day(at), step: StepNo(step), counts: Counts { sent, ..Counts::default() } };
+        let rows = [row("2026-01-01", 1, 5), row("2026-01-03", 1, 2), row("2026-01-03", 2, 4), row("2026-01-09", 1, 100)];
+        let report = Report::of(day("2026-01-01"), day("2026-01-03"), &rows, vec![(StepNo(1), line(1)), (StepNo(2), line(2))]);
+        assert_eq!(report.days.iter().map(|(_, c)| c.sent).collect::<Vec<_>>(), [5, 0, 6]);
+        assert_eq!(report.totals.sent, 11);
+        assert_eq!(report.steps.iter().map(|s| s.counts.sent).collect::<Vec<_>>(), [7, 4]);
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_a_number() {
+        assert!(Counts::default().delivery_rate().abs() < f64::EPSILON);
+        let counts = Counts { sent: 3, bounced: 1, unsubscribed: 0 };
+        assert!((counts.delivery_rate() - 0.75).abs() < f64::EPSILON);
+    }
+}

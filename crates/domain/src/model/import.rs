@@ -1,0 +1,9 @@
+//! Importing lists of people: which column is which field, and what a row says.
+
+pub mod columns;
+pub mod names;
+pub mod row;
+
+pub use columns::{Columns, Mapping};
+pub use names::Target;
+pub use row::{CellProblem, ImportRow, RowProblem};

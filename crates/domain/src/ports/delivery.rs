@@ -1,0 +1,207 @@
+//! Storage of the deliver pipeline: claim, begin, record, and what puts right the work of processes that died.
+//!
+//! A delivery goes pending → claimed → sending → ended. Every change of it names the [`Epoch`](crate::model::delivery::Epoch)
+//! of the claim it was made under, and changes nothing when another claim came after. Leases and retries run on the
+//! database's own clock; everything else on business time.
+
+use super::store::StoreResult;
+use crate::model::address::EmailAddress;
+use crate::model::contact::ContactFacts;
+use crate::model::delivery::{Attempt, RetryPolicy, SendOutcome};
+use crate::model::ids::{CampaignKey, SequenceVersion};
+use crate::model::sequence::Sequence;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
+/// A claimed delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// The delivery and the epoch of this claim.
+    pub attempt: Attempt,
+    /// Under which sequence it was queued.
+    pub version: SequenceVersion,
+    /// Attempts begun before.
+    pub attempts: i16,
+    /// When it was queued; the `Date` of its mail, so that a resend is the same mail.
+    pub queued_at: DateTime<Utc>,
+}
+
+/// Whom a campaign's mails are from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// `From` address.
+    pub from_email: EmailAddress,
+    /// `From` name.
+    pub from_name: String,
+    /// `Reply-To`.
+    pub reply_to: Option<EmailAddress>,
+    /// Whether mails carry one-click unsubscribe headers.
+    pub unsubscribe: bool,
+}
+
+/// A claimed delivery with all that its mail is made of.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// The claim.
+    pub claimed: Claimed,
+    /// Where it goes.
+    pub recipient: EmailAddress,
+    /// What is known of the contact.
+    pub facts: ContactFacts,
+    /// Whom it is from.
+    pub sender: Arc<Sender>,
+    /// The sequence that holds its step.
+    pub sequence: Arc<Sequence>,
+}
+
+/// What a claim brought.
+#[derive(Debug, Default)]
+pub struct ClaimReport {
+    /// Claimed, for 30 s unless renewed.
+    pub letters: Vec<Letter>,
+    /// Nothing of this campaign begins before this business time: its window is closed or a limit is used up.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+/// A claimed delivery that is ready to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// The delivery and the epoch of its claim.
+    pub attempt: Attempt,
+    /// The address that the mail is made out to.
+    pub recipient: EmailAddress,
+    /// No attempt began before this one; only such count towards the sending limits.
+    pub first: bool,
+}
+
+/// Reserves senders for deliveries that may begin.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait Reservations: Send {
+    /// Writes `MAIL FROM` and reads its reply for each of `attempts`, all at once and within a second in all; answers
+    /// those for which it was accepted.
+    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt>;
+}
+
+/// Reservations behind a reference: `'static`, because mockall cannot carry the lifetime of a borrowed trait object.
+pub type DynReservations = dyn Reservations + 'static;
+
+/// What beginning came to. An attempt that is in none of the lists is no longer this claim's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BeginReport {
+    /// Begun and committed: their messages may go.
+    pub begun: Vec<Attempt>,
+    /// Back among the pending.
+    pub returned: Vec<Attempt>,
+    /// Ended, because the address is suppressed.
+    pub suppressed: Vec<Attempt>,
+    /// Enrollments closed.
+    pub closed: i64,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Which.
+    pub attempt: Attempt,
+    /// How. [`SendOutcome::Failed`] is also how a message ends that cannot be built and so never begins.
+    pub outcome: SendOutcome,
+}
+
+/// What recording came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordReport {
+    /// Sent.
+    pub sent: usize,
+    /// Pending again, after a while.
+    pub again: usize,
+    /// Failed.
+    pub failed: usize,
+    /// In doubt.
+    pub in_doubt: usize,
+    /// Not pending again, because the enrollment has exited meanwhile.
+    pub cancelled: usize,
+    /// Enrollments closed: when there are any, the campaign may be over.
+    pub closed: i64,
+}
+
+impl RecordReport {
+    /// Adds another.
+    pub fn add(&mut self, other: RecordReport) {
+        self.sent += other.sent;
+        self.again += other.again;
+        self.failed += other.failed;
+        self.in_doubt += other.in_doubt;
+        self.cancelled += other.cancelled;
+        self.closed += other.closed;
+    }
+}
+
+/// Storage of deliveries.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// The active, fully enrolled campaigns with deliveries due now, over all tenants. Not those that a claim found to
+    /// be held until later, before that time has come or the campaign is changed.
+    async fn due_campaigns(&self) -> StoreResult<Vec<CampaignKey>>;
+
+    /// Claims up to `limit` due deliveries of one campaign, those due longest first, and loads what they are made of.
+    ///
+    /// Nothing unless the campaign is active, its window open and its limits not used up. Several callers at once
+    /// never claim the same delivery. What a crash leaves claimed is returned when its lease ends.
+    async fn claim(&self, campaign: CampaignKey, limit: usize) -> StoreResult<ClaimReport>;
+
+    /// Begins claimed deliveries of one campaign in one transaction, which is held open across
+    /// [`Reservations::reserve`] and committed only after it.
+    ///
+    /// Only what is still this claim's goes on, and only while the campaign is active and open, within its limits, to
+    /// contacts that still have this address and are not suppressed; all that is held still until the commit. So nothing
+    /// begins after a pause, an unsubscribe, a suppression or an erasure has returned. What was not reserved is pending
+    /// again. After an error nobody knows whether anything began: nothing may be sent, and every attempt is to be given
+    /// back.
+    async fn begin(
+        &self,
+        campaign: CampaignKey,
+        batch: &[Beginning],
+        reservations: &mut DynReservations,
+    ) -> StoreResult<BeginReport>;
+
+    /// Records how attempts of one campaign ended, and moves their enrollments on.
+    ///
+    /// Each changes only the delivery of its own epoch while that is under way, or that this very attempt left in
+    /// doubt; so the same call again changes nothing.
+    async fn record(
+        &self,
+        campaign: CampaignKey,
+        finished: &[Finished],
+        policy: &RetryPolicy,
+    ) -> StoreResult<RecordReport>;
+
+    /// Makes attempts of one campaign pending again, claimed and begun ones alike. The caller vouches that no message of
+    /// theirs was handed over and that none will be.
+    async fn give_back(&self, campaign: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport>;
+
+    /// Prolongs the leases of attempts, claimed and begun ones alike, to 30 s from now.
+    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()>;
+}
+
+/// What reaping came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReapReport {
+    /// Claims that ran out, pending again.
+    pub returned: usize,
+    /// Sends that ran out, in doubt or sent once more.
+    pub in_doubt: usize,
+    /// Campaigns in which enrollments closed.
+    pub closed: Vec<CampaignKey>,
+}
+
+/// Puts right what dead processes left.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait Reaper: Send + Sync {
+    /// Returns expired claims to the pending and turns expired sends into sends in doubt. Touches nothing whose lease
+    /// runs, and nothing that ended.
+    async fn reap(&self, policy: &RetryPolicy) -> StoreResult<ReapReport>;
+}

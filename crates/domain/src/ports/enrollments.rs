@@ -1,0 +1,52 @@
+//! Enrolling an audience and ending enrollments.
+
+use super::store::StoreResult;
+use crate::model::books::Balance;
+use crate::model::campaign::Campaign;
+use crate::model::ids::{ContactNo, StepNo};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// An audience at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudienceCount {
+    /// How many are in the segment.
+    pub total: i64,
+    /// The last contact made so far: later ones stay out of this launch.
+    pub mark: ContactNo,
+}
+
+/// What one chunk of enrolling did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// New enrollments.
+    pub enrolled: i64,
+    /// Everybody up to the mark has been judged.
+    pub done: bool,
+}
+
+/// Enrollments of one workspace's campaigns.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait EnrollmentRepo: Send {
+    /// Counts the campaign's segment as it is now.
+    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<AudienceCount>;
+    /// Notes the launch: the mark, the total, and that enrolling runs.
+    async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()>;
+    /// Enrolls the next `limit` members of the segment after the cursor, each once and before `first`, and moves the
+    /// cursor, all in this transaction. Membership is judged now. When nobody is left up to the mark, enrolling is done.
+    async fn enroll_chunk(&mut self, campaign: &Campaign, first: StepNo, limit: i64, now: DateTime<Utc>) -> StoreResult<Chunk>;
+    /// Ends every open enrollment of the campaign with `campaign_ended` and cancels its mail that has not begun. Waits
+    /// for begins under way; mail that has begun keeps its outcome for the books.
+    async fn end_all(&mut self, campaign: &Campaign, now: DateTime<Utc>) -> StoreResult<()>;
+    /// Waits until every begin under way has committed or not; with the campaign's status committed before, none follows.
+    async fn barrier(&mut self, campaign: &Campaign) -> StoreResult<()>;
+    /// How many deliveries of the campaign have begun and are not recorded yet.
+    async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64>;
+    /// Whether any mail of the campaign is queued or under way.
+    async fn has_mail_left(&mut self, campaign: &Campaign) -> StoreResult<bool>;
+    /// The books as the counters have them.
+    async fn balance(&mut self, campaign: &Campaign) -> StoreResult<Balance>;
+    /// The books counted again from the rows.
+    async fn recount(&mut self, campaign: &Campaign) -> StoreResult<Balance>;
+}

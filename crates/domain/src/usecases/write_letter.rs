@@ -1,0 +1,212 @@
+//! Making a contact's mail out of a step: render the texts, then compose the message.
+
+use crate::model::contact::ContactFacts;
+use crate::model::delivery::DeliveryKey;
+use crate::model::merge::merge_values;
+use crate::model::sequence::{EmailContent, StepKind};
+use crate::ports::delivery::{Letter, Sender};
+use crate::ports::templates::{ComposeError, Composer, MessageParts, TemplateError, TemplateKind, Templates};
+use crate::ports::tokens::{TokenPurpose, Tokens};
+use crate::ports::transport::WireMessage;
+use std::sync::Arc;
+
+/// What letters are written with. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    /// Fills in the texts.
+    pub templates: Arc<dyn Templates>,
+    /// Builds the message.
+    pub composer: Arc<dyn Composer>,
+    /// Names deliveries for the outside.
+    pub tokens: Arc<dyn Tokens>,
+    /// Where unsubscribe links lead, without a slash at the end.
+    pub public_url: String,
+}
+
+/// Why a mail cannot be made; trying again would not help. Holds nothing personal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LetterError {
+    /// The step is not in the sequence, or sends no mail.
+    #[error("the step sends no mail")]
+    NotAMail,
+    /// A text cannot be rendered for this contact.
+    #[error("{field}: {error}")]
+    Template {
+        /// Which text, as callers name it.
+        field: &'static str,
+        /// Why not.
+        error: TemplateError,
+    },
+    /// The message cannot be built.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+}
+
+/// The texts of a step, filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedTexts {
+    /// `Subject`.
+    pub subject: String,
+    /// HTML part.
+    pub html: String,
+    /// Text part, if the step has one.
+    pub text: Option<String>,
+}
+
+/// Fills in the texts of a step for one contact.
+pub fn render_texts(
+    templates: &dyn Templates,
+    content: &EmailContent,
+    facts: &ContactFacts,
+) -> Result<RenderedTexts, LetterError> {
+    let values = merge_values(facts);
+    let render = |field, kind, source: &str| {
+        templates.render(kind, source, &values).map_err(|error| LetterError::Template { field, error })
+    };
+    Ok(RenderedTexts {
+        subject: render("subjectLine", TemplateKind::Header, &content.subject_line)?,
+        html: render("emailContent", TemplateKind::Html, &content.email_content)?,
+        text: content
+            .text_content
+            .as_deref()
+            .map(|text| render("textContent", TemplateKind::Text, text))
+            .transpose()?,
+    })
+}
+
+/// Makes the mail of a claimed delivery: the same bytes for the same delivery and the same facts, whenever it is made.
+pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterError> {
+    let key = letter.claimed.attempt.key;
+    let step = letter.sequence.step(key.step).map(|step| &step.kind);
+    let Some(StepKind::Email { content, .. }) = step else { return Err(LetterError::NotAMail) };
+    let texts = render_texts(desk.templates.as_ref(), content, &letter.facts)?;
+    let Sender { from_email, from_name, reply_to, unsubscribe } = letter.sender.as_ref();
+    let parts = MessageParts {
+        from_email: from_email.as_str().to_owned(),
+        from_name: from_name.clone(),
+        reply_to: reply_to.as_ref().map(|address| address.as_str().to_owned()),
+        to_email: letter.recipient.as_str().to_owned(),
+        subject: texts.subject,
+        html: texts.html,
+        text: texts.text,
+        message_id: format!("{}@{}", desk.tokens.seal(TokenPurpose::MessageId, key), from_email.domain()),
+        date: letter.claimed.queued_at,
+        unsubscribe_url: unsubscribe.then(|| unsubscribe_url(desk, key)),
+    };
+    Ok(desk.composer.compose(&parts)?)
+}
+
+fn unsubscribe_url(desk: &Desk, key: DeliveryKey) -> String {
+    format!("{}/u/{}", desk.public_url, desk.tokens.seal(TokenPurpose::Unsubscribe, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::address::EmailAddress;
+    use crate::model::delivery::{Attempt, Epoch};
+    use crate::model::ids::{CampaignNo, ContactNo, Pass, SequenceVersion, StepId, StepNo, TenantNo};
+    use crate::model::sequence::{Explicit, Sequence, Step, Target};
+    use crate::ports::delivery::Claimed;
+    use crate::ports::templates::{MockComposer, MockTemplates};
+    use crate::ports::tokens::MockTokens;
+    use crate::ports::transport::Envelope;
+
+    fn letter(unsubscribe: bool) -> Letter {
+        let address = |text| EmailAddress::parse(text).unwrap();
+        let key = DeliveryKey {
+            tenant: TenantNo(1),
+            campaign: CampaignNo(2),
+            contact: ContactNo(3),
+            step: StepNo(4),
+            pass: Pass(5),
+        };
+        let content = EmailContent {
+            subject_line: "subject".to_owned(),
+            email_content: "html".to_owned(),
+            text_content: None,
+            variants: Vec::new(),
+        };
+        let kind = StepKind::Email { content, next: Target::End };
+        let step = Step {
+            no: StepNo(4),
+            id: StepId(uuid::Uuid::nil()),
+            order: 1,
+            name: "mail".to_owned(),
+            kind,
+            explicit: Explicit::default(),
+        };
+        Letter {
+            claimed: Claimed {
+                attempt: Attempt { key, epoch: Epoch(6) },
+                version: SequenceVersion(1),
+                attempts: 0,
+                queued_at: "2026-07-01T10:00:00Z".parse().unwrap(),
+            },
+            recipient: address("ada@example.org"),
+            facts: ContactFacts::default(),
+            sender: Arc::new(Sender {
+                from_email: address("news@Example.com"),
+                from_name: "News".to_owned(),
+                reply_to: None,
+                unsubscribe,
+            }),
+            sequence: Arc::new(Sequence { steps: vec![step] }),
+        }
+    }
+
+    fn desk(composer: MockComposer) -> Desk {
+        let mut templates = MockTemplates::new();
+        templates.expect_render().returning(|_, source, _| Ok(format!("<{source}>")));
+        let mut tokens = MockTokens::new();
+        tokens.expect_seal().returning(|purpose, key| format!("{purpose:?}{}", key.contact.0));
+        Desk {
+            templates: Arc::new(templates),
+            composer: Arc::new(composer),
+            tokens: Arc::new(tokens),
+            public_url: "https://m.example".to_owned(),
+        }
+    }
+
+    fn composed(letter: &Letter) -> MessageParts {
+        let seen: Arc<std::sync::Mutex<Option<MessageParts>>> = Arc::default();
+        let mut composer = MockComposer::new();
+        let keep = Arc::clone(&seen);
+        composer.expect_compose().returning(move |parts| {
+            *keep.lock().unwrap() = Some(parts.clone());
+            let envelope = Envelope { from: parts.from_email.clone(), to: parts.to_email.clone() };
+            Ok(WireMessage { envelope, data: Vec::new() })
+        });
+        write_letter(&desk(composer), letter).unwrap();
+        seen.lock().unwrap().take().unwrap()
+    }
+
+    #[test]
+    fn a_letter_is_named_after_its_delivery_and_the_senders_domain() {
+        let parts = composed(&letter(true));
+        assert_eq!(parts.message_id, "MessageId3@example.com");
+        assert_eq!(parts.unsubscribe_url.as_deref(), Some("https://m.example/u/Unsubscribe3"));
+        assert_eq!((parts.subject.as_str(), parts.html.as_str()), ("<subject>", "<html>"));
+        assert_eq!(parts.date, letter(true).claimed.queued_at);
+    }
+
+    #[test]
+    fn a_later_attempt_makes_the_same_letter() {
+        let mut again = letter(true);
+        again.claimed.attempt.epoch = Epoch(60);
+        again.claimed.attempts = 9;
+        assert_eq!(composed(&again), composed(&letter(true)));
+    }
+
+    #[test]
+    fn without_unsubscribing_there_is_no_link() {
+        assert_eq!(composed(&letter(false)).unsubscribe_url, None);
+    }
+
+    #[test]
+    fn a_step_that_is_not_there_makes_no_letter() {
+        let mut lost = letter(true);
+        lost.sequence = Arc::new(Sequence::default());
+        assert_eq!(write_letter(&desk(MockComposer::new()), &lost).map(|_| ()), Err(LetterError::NotAMail));
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE sequence_versions, campaign_steps, campaigns;
