@@ -1,0 +1,97 @@
+//! Writing [`BookEntries`]: the last statements before a commit, in sorted order, so that hot rows are held briefly
+//! and two transactions never wait for each other in a circle.
+
+use super::error::StoreErrorExt;
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::books::{BookEntries, CampaignFigures, StepFigures};
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::ports::store::StoreResult;
+
+/// Adds `entries` to the books of `key`.
+pub(crate) async fn post(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
+    post_steps(conn, key, entries).await?;
+    post_quarters(conn, key, entries).await?;
+    post_campaign(conn, key, &entries.campaign).await
+}
+
+async fn post_campaign(conn: &mut AsyncPgConnection, key: CampaignKey, add: &CampaignFigures) -> StoreResult<()> {
+    if *add == CampaignFigures::default() {
+        return Ok(());
+    }
+    diesel::sql_query(
+        "INSERT INTO campaign_counters AS c (tenant_no, campaign_no, audience, open, completed, exited) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_no, campaign_no) DO UPDATE SET \
+         audience = c.audience + excluded.audience, open = c.open + excluded.open, \
+         completed = c.completed + excluded.completed, exited = c.exited + excluded.exited",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .bind::<BigInt, _>(add.audience)
+    .bind::<BigInt, _>(add.open)
+    .bind::<BigInt, _>(add.completed)
+    .bind::<BigInt, _>(add.exited)
+    .execute(conn)
+    .await
+    .store()?;
+    Ok(())
+}
+
+async fn post_steps(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
+    let changed: Vec<_> = entries.steps.iter().filter(|(_, add)| **add != StepFigures::default()).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&StepFigures) -> i64| changed.iter().map(|(_, add)| of(add)).collect::<Vec<_>>();
+    diesel::sql_query(
+        "INSERT INTO step_counters AS c (tenant_no, campaign_no, step, entered, pending, passed, sent, failed, \
+         suppressed, skipped, in_doubt, cancelled) \
+         SELECT $1, $2, u.* FROM unnest($3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
+         $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[]) AS u \
+         ON CONFLICT (tenant_no, campaign_no, step) DO UPDATE SET \
+         entered = c.entered + excluded.entered, pending = c.pending + excluded.pending, \
+         passed = c.passed + excluded.passed, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, \
+         suppressed = c.suppressed + excluded.suppressed, skipped = c.skipped + excluded.skipped, \
+         in_doubt = c.in_doubt + excluded.in_doubt, cancelled = c.cancelled + excluded.cancelled",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .bind::<Array<SmallInt>, _>(changed.iter().map(|(no, _)| no.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(column(|f| f.entered))
+    .bind::<Array<BigInt>, _>(column(|f| f.pending))
+    .bind::<Array<BigInt>, _>(column(|f| f.passed))
+    .bind::<Array<BigInt>, _>(column(|f| f.sent))
+    .bind::<Array<BigInt>, _>(column(|f| f.failed))
+    .bind::<Array<BigInt>, _>(column(|f| f.suppressed))
+    .bind::<Array<BigInt>, _>(column(|f| f.skipped))
+    .bind::<Array<BigInt>, _>(column(|f| f.in_doubt))
+    .bind::<Array<BigInt>, _>(column(|f| f.cancelled))
+    .execute(conn)
+    .await
+    .store()?;
+    Ok(())
+}
+
+async fn post_quarters(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
+    if entries.quarters.is_empty() {
+        return Ok(());
+    }
+    let figures = || entries.quarters.values();
+    diesel::sql_query(
+        "INSERT INTO stats AS s (tenant_no, campaign_no, quarter, step, sent, bounced, unsubscribed) \
+         SELECT $1, $2, u.* FROM unnest($3::timestamptz[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS u \
+         ON CONFLICT (tenant_no, campaign_no, quarter, step) DO UPDATE SET sent = s.sent + excluded.sent, \
+         bounced = s.bounced + excluded.bounced, unsubscribed = s.unsubscribed + excluded.unsubscribed",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .bind::<Array<Timestamptz>, _>(entries.quarters.keys().map(|(at, _)| *at).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(entries.quarters.keys().map(|(_, no)| no.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(figures().map(|f| f.sent).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(figures().map(|f| f.bounced).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(figures().map(|f| f.unsubscribed).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .store()?;
+    Ok(())
+}

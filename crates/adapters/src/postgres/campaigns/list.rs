@@ -1,0 +1,129 @@
+//! Pages of campaigns.
+
+use super::rows::{JoinedRow, columns, into_campaign, joined};
+use crate::postgres::schema::campaigns;
+use crate::postgres::{PgUnit, StoreErrorExt};
+use diesel::QueryableByName;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::figures::Counts;
+use muster_domain::model::ids::{CampaignNo, TenantNo};
+use muster_domain::ports::campaigns::{CampaignOrder, CampaignQuery, CampaignSummary};
+use muster_domain::ports::store::{StoreResult, Workspace};
+use std::collections::BTreeMap;
+
+diesel::define_sql_function! {
+    /// Text as it is compared without regard to case, see the migrations.
+    fn muster_fold(text: Text) -> Text;
+}
+
+pub(super) async fn list(unit: &mut PgUnit, query: &CampaignQuery) -> StoreResult<Vec<CampaignSummary>> {
+    let of = unit.of();
+    let rows = page(unit.conn(), of, query).await?;
+    let found = rows.into_iter().map(|row| into_campaign(of, row)).collect::<StoreResult<Vec<_>>>()?;
+    let mut counts = counts(unit.conn(), of.tenant, found.iter().map(|campaign| campaign.no.0).collect()).await?;
+    Ok(found
+        .into_iter()
+        .map(|campaign| CampaignSummary { counts: counts.remove(&campaign.no).unwrap_or_default(), campaign })
+        .collect())
+}
+
+async fn page(conn: &mut AsyncPgConnection, of: Workspace, query: &CampaignQuery) -> StoreResult<Vec<JoinedRow>> {
+    let mut rows = joined()
+        .filter(campaigns::tenant_no.eq(of.tenant.0))
+        .filter(campaigns::workspace_no.eq(of.workspace.0))
+        .select(columns())
+        .limit(query.limit)
+        .into_boxed();
+    if let Some(status) = query.filter.status {
+        rows = rows.filter(campaigns::status.eq(status.as_str()));
+    }
+    if let Some(kind) = query.filter.campaign_type {
+        rows = rows.filter(campaigns::campaign_type.eq(kind.as_str()));
+    }
+    if let Some(text) = &query.filter.name_contains {
+        rows = rows.filter(muster_fold(campaigns::name).like(muster_fold(containing(text))));
+    }
+    let name = muster_fold(campaigns::name);
+    if let Some(place) = query.after.clone() {
+        let (at, no) = (place.created_at, place.no.0);
+        let after = muster_fold(place.name);
+        rows = match (query.order, query.descending) {
+            (CampaignOrder::CreatedAt, false) => rows.filter(
+                campaigns::created_at.gt(at).or(campaigns::created_at.eq(at).and(campaigns::campaign_no.gt(no))),
+            ),
+            (CampaignOrder::CreatedAt, true) => rows.filter(
+                campaigns::created_at.lt(at).or(campaigns::created_at.eq(at).and(campaigns::campaign_no.lt(no))),
+            ),
+            (CampaignOrder::Name, false) => {
+                rows.filter(name.gt(after.clone()).or(name.eq(after).and(campaigns::campaign_no.gt(no))))
+            }
+            (CampaignOrder::Name, true) => {
+                rows.filter(name.lt(after.clone()).or(name.eq(after).and(campaigns::campaign_no.lt(no))))
+            }
+        };
+    }
+    let rows = match (query.order, query.descending) {
+        (CampaignOrder::CreatedAt, false) => rows.order((campaigns::created_at.asc(), campaigns::campaign_no.asc())),
+        (CampaignOrder::CreatedAt, true) => rows.order((campaigns::created_at.desc(), campaigns::campaign_no.desc())),
+        (CampaignOrder::Name, false) => rows.order((name.asc(), campaigns::campaign_no.asc())),
+        (CampaignOrder::Name, true) => rows.order((name.desc(), campaigns::campaign_no.desc())),
+    };
+    rows.load(conn).await.store()
+}
+
+/// A LIKE pattern for texts that hold `text`, taken literally.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[derive(QueryableByName)]
+struct CountsRow {
+    #[diesel(sql_type = Integer)]
+    campaign_no: i32,
+    #[diesel(sql_type = BigInt)]
+    sent: i64,
+    #[diesel(sql_type = BigInt)]
+    bounced: i64,
+    #[diesel(sql_type = BigInt)]
+    unsubscribed: i64,
+}
+
+async fn counts(
+    conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
+    campaigns: Vec<i32>,
+) -> StoreResult<BTreeMap<CampaignNo, Counts>> {
+    let rows: Vec<CountsRow> = diesel::sql_query(
+        "SELECT campaign_no, sum(sent)::bigint AS sent, sum(bounced)::bigint AS bounced, \
+         sum(unsubscribed)::bigint AS unsubscribed FROM stats \
+         WHERE tenant_no = $1 AND campaign_no = ANY($2) GROUP BY campaign_no",
+    )
+    .bind::<Integer, _>(tenant.0)
+    .bind::<Array<Integer>, _>(campaigns)
+    .load(conn)
+    .await
+    .store()?;
+    let counts = |row: CountsRow| {
+        let of = Counts { sent: row.sent, bounced: row.bounced, unsubscribed: row.unsubscribed };
+        (CampaignNo(row.campaign_no), of)
+    };
+    Ok(rows.into_iter().map(counts).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_pattern_means_is_taken_literally() {
+        assert_eq!(super::containing(r"50%_a\b"), r"%50\%\_a\\b%");
+    }
+}

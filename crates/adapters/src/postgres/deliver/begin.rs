@@ -1,0 +1,210 @@
+//! The begin of deliveries: one transaction of one campaign, held open across `MAIL FROM`.
+//!
+//! While it is open, a pause waits for the campaign's lock, a new suppression for the tenant's, an unsubscribe or
+//! erasure for the contact. Whatever of them comes first is seen here, because everything is read after its lock, in a
+//! statement of its own. The session gives the transaction up when its process stands still for 2 s.
+
+use super::ending::{self, Ending};
+use super::gate;
+use super::quota::Limits;
+use super::rows;
+use super::{bind_attempts, open};
+use crate::postgres::locks::{self, Lock};
+use crate::postgres::prepared::prepared;
+use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::delivery::{Attempt, DeliveryState};
+use muster_domain::model::enrollment::ExitReason;
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::ports::delivery::{BeginReport, Beginning, DynReservations};
+use muster_domain::ports::store::StoreResult;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+pub(super) async fn begin(
+    store: &PgStore,
+    key: CampaignKey,
+    batch: &[Beginning],
+    reservations: &mut DynReservations,
+) -> StoreResult<BeginReport> {
+    let mut tx = open(store, key.tenant).await?;
+    let report = begin_in(&mut tx, key, batch, reservations).await?;
+    tx.commit().await?;
+    Ok(report)
+}
+
+async fn begin_in(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    batch: &[Beginning],
+    reservations: &mut DynReservations,
+) -> StoreResult<BeginReport> {
+    locks::share(tx, Lock::Tenant(key.tenant)).await?;
+    locks::share(tx, Lock::Campaign(key.campaign)).await?;
+    let gate = gate::ask(tx, key).await?;
+    let Some(gate) = gate.filter(|gate| gate.closed_until().is_none()) else {
+        return halt(tx, key, batch).await;
+    };
+    let mut report = BeginReport::default();
+    let recipients = Recipients::hold(tx, key, batch).await?;
+    let limits = Limits::of(&gate);
+    let left = limits.hold(tx, key).await?;
+    let mut room = left.map_or(usize::MAX, |left| left.deliveries);
+    let (mut going, mut suppressed) = (Vec::new(), Vec::new());
+    for one in batch {
+        match recipients.judge(one) {
+            Judgement::Suppressed(reason) => suppressed.push((one.attempt, reason)),
+            Judgement::Changed => report.returned.push(one.attempt),
+            Judgement::Fine if one.first && room == 0 => report.returned.push(one.attempt),
+            Judgement::Fine => {
+                room -= usize::from(one.first);
+                going.push(one.attempt);
+            }
+        }
+    }
+    let taken = take(tx, key, &going).await?;
+    if !taken.is_empty() {
+        let reserved: HashSet<Attempt> = reservations.reserve(&taken).await.into_iter().collect();
+        let (begun, unreserved): (Vec<_>, Vec<_>) = taken.into_iter().partition(|attempt| reserved.contains(attempt));
+        report.returned.extend(unreserved);
+        report.begun = begun;
+    }
+    if !report.returned.is_empty() {
+        rows::put_back(tx, key, &report.returned).await?;
+    }
+    let firsts: HashSet<Attempt> = batch.iter().filter(|one| one.first).map(|one| one.attempt).collect();
+    limits.count(tx, key, report.begun.iter().filter(|attempt| firsts.contains(attempt)).count()).await?;
+    report.closed = end_suppressed(tx, key, &suppressed).await?;
+    report.suppressed = suppressed.into_iter().map(|(attempt, _)| attempt).collect();
+    Ok(report)
+}
+
+/// Nothing of this campaign may begin now.
+async fn halt(tx: &mut PgTx, key: CampaignKey, batch: &[Beginning]) -> StoreResult<BeginReport> {
+    rows::put_back(tx, key, batch.iter().map(|one| &one.attempt)).await?;
+    let returned = batch.iter().map(|one| one.attempt).collect();
+    Ok(BeginReport { returned, ..BeginReport::default() })
+}
+
+/// The contacts of a batch, held still until the transaction ends.
+struct Recipients {
+    /// Where each is written to; those that are gone are not there.
+    addresses: HashMap<i64, String>,
+    /// Which of these addresses must not be written to.
+    suppressed: HashMap<String, ExitReason>,
+}
+
+enum Judgement {
+    Fine,
+    /// The address is another by now, or the contact is gone: the mail is to be made anew.
+    Changed,
+    Suppressed(ExitReason),
+}
+
+#[derive(QueryableByName)]
+struct AddressRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Text)]
+    email_key: String,
+}
+
+#[derive(QueryableByName)]
+struct SuppressionRow {
+    #[diesel(sql_type = Text)]
+    email_key: String,
+    #[diesel(sql_type = Text)]
+    reason: String,
+}
+
+impl Recipients {
+    /// Locks the contacts, then looks their addresses up in a statement that sees what was committed before.
+    async fn hold(conn: &mut AsyncPgConnection, key: CampaignKey, batch: &[Beginning]) -> StoreResult<Self> {
+        let contacts: BTreeSet<i64> = batch.iter().map(|one| one.attempt.key.contact.0).collect();
+        let rows: Vec<AddressRow> = prepared(
+            "SELECT contact_no, email_key FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) \
+             AND erased_at IS NULL ORDER BY contact_no FOR KEY SHARE",
+        )
+        .bind::<Integer, _>(key.tenant.0)
+        .bind::<Array<BigInt>, _>(contacts.into_iter().collect::<Vec<_>>())
+        .get_results(conn)
+        .await
+        .store()?;
+        let suppressed: Vec<SuppressionRow> =
+            prepared("SELECT email_key, reason FROM suppressions WHERE tenant_no = $1 AND email_key = ANY($2)")
+                .bind::<Integer, _>(key.tenant.0)
+                .bind::<Array<Text>, _>(rows.iter().map(|row| row.email_key.clone()).collect::<Vec<_>>())
+                .get_results(conn)
+                .await
+                .store()?;
+        Ok(Self {
+            addresses: rows.into_iter().map(|row| (row.contact_no, row.email_key)).collect(),
+            suppressed: suppressed.into_iter().map(|row| (row.email_key, exit_reason(&row.reason))).collect(),
+        })
+    }
+
+    fn judge(&self, one: &Beginning) -> Judgement {
+        match self.addresses.get(&one.attempt.key.contact.0) {
+            Some(address) => match self.suppressed.get(address) {
+                Some(reason) => Judgement::Suppressed(*reason),
+                None if *address == one.recipient.key() => Judgement::Fine,
+                None => Judgement::Changed,
+            },
+            None => Judgement::Changed,
+        }
+    }
+}
+
+fn exit_reason(suppressed_because: &str) -> ExitReason {
+    if suppressed_because == "unsubscribed" { ExitReason::Unsubscribed } else { ExitReason::Suppressed }
+}
+
+#[derive(QueryableByName)]
+struct TakenRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
+}
+
+/// Turns claims into sends; only those that are still of their epoch.
+async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt]) -> StoreResult<Vec<Attempt>> {
+    if going.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "UPDATE outbox o SET state = 's', attempts = o.attempts + 1, \
+                   lease_until = clock_timestamp() + interval '30 seconds' \
+               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+                   AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
+               WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
+               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c' RETURNING o.contact_no, o.step, o.pass";
+    let rows: Vec<TakenRow> = bind_attempts(prepared(sql), key, going).get_results(conn).await.store()?;
+    let taken: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass)).collect();
+    let is_taken = |attempt: &Attempt| taken.contains(&(attempt.key.contact.0, attempt.key.step.0, attempt.key.pass.0));
+    Ok(going.iter().filter(|attempt| is_taken(attempt)).copied().collect())
+}
+
+async fn end_suppressed(tx: &mut PgTx, key: CampaignKey, suppressed: &[(Attempt, ExitReason)]) -> StoreResult<i64> {
+    if suppressed.is_empty() {
+        return Ok(0);
+    }
+    let reasons: HashMap<Attempt, ExitReason> = suppressed.iter().copied().collect();
+    let rows = rows::lock(tx, key, reasons.keys()).await?;
+    let Some(now) = rows.as_slice().first().map(|row| row.now) else { return Ok(0) };
+    let endings: Vec<Ending> = rows
+        .into_iter()
+        .filter(|row| row.state == b'c')
+        .filter_map(|row| {
+            let reason = *reasons.get(&row.attempt(key))?;
+            let detail = reason.as_str().to_owned();
+            Some(Ending { row, state: DeliveryState::Suppressed, detail, leave: Some(reason) })
+        })
+        .collect();
+    let entries = ending::end(tx, key, now, &endings).await?;
+    books::post(tx, key, &entries).await?;
+    Ok(-entries.campaign.open)
+}

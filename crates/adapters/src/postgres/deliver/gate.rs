@@ -1,0 +1,99 @@
+//! Whether a campaign may send at this moment, and under which terms.
+
+use super::bind_campaign;
+use crate::postgres::StoreErrorExt;
+use crate::postgres::prepared::prepared;
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::{OptionalExtension, QueryableByName};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::address::EmailAddress;
+use muster_domain::model::calendar::next_open;
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::schedule::{Schedule, Settings};
+use muster_domain::ports::delivery::Sender;
+use muster_domain::ports::store::{StoreError, StoreResult};
+
+/// What a campaign that is active and fully enrolled says of itself.
+pub(super) struct Gate {
+    /// Business time.
+    pub(super) now: DateTime<Utc>,
+    pub(super) schedule: Schedule,
+    pub(super) settings: Settings,
+    /// The campaign's version, which rises with every change of the above.
+    version: i32,
+    row: GateRow,
+}
+
+#[derive(QueryableByName)]
+struct GateRow {
+    #[diesel(sql_type = Integer)]
+    version: i32,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+    #[diesel(sql_type = Jsonb)]
+    schedule: serde_json::Value,
+    #[diesel(sql_type = Jsonb)]
+    settings: serde_json::Value,
+    #[diesel(sql_type = Text)]
+    from_email: String,
+    #[diesel(sql_type = Text)]
+    from_name: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    reply_to_email: Option<String>,
+}
+
+/// Reads the campaign; `None` unless it is active and everybody is in. Under the campaign's lock, and in a statement of
+/// its own, this sees every pause that has returned.
+pub(super) async fn ask(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
+    let sql = "SELECT version, muster_now() AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
+               WHERE tenant_no = $1 AND campaign_no = $2 AND status = 'active' AND enrollment_state = 'done'";
+    let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(conn).await.optional().store()?;
+    row.map(|mut row| {
+        let schedule = serde_json::from_value(row.schedule.take()).map_err(|_| corrupt(key, "schedule"))?;
+        let settings = serde_json::from_value(row.settings.take()).map_err(|_| corrupt(key, "settings"))?;
+        Ok(Gate { now: row.now, schedule, settings, version: row.version, row })
+    })
+    .transpose()
+}
+
+impl Gate {
+    /// When its window opens; `None` while it is open.
+    pub(super) fn closed_until(&self) -> Option<DateTime<Utc>> {
+        let opening = next_open(&self.schedule, self.now);
+        (opening > self.now).then_some(opening)
+    }
+
+    /// Notes that nothing begins before `until`. Not when the campaign was changed since it was read: it may be open now.
+    pub(super) async fn hold(
+        &self,
+        conn: &mut AsyncPgConnection,
+        key: CampaignKey,
+        until: DateTime<Utc>,
+    ) -> StoreResult<()> {
+        let sql = "UPDATE campaigns SET held_until = $3 WHERE tenant_no = $1 AND campaign_no = $2 AND version = $4 \
+                   AND held_until IS DISTINCT FROM $3";
+        bind_campaign(prepared(sql), key)
+            .bind::<Timestamptz, _>(until)
+            .bind::<Integer, _>(self.version)
+            .execute(conn)
+            .await
+            .store()?;
+        Ok(())
+    }
+
+    /// Whom its mails are from.
+    pub(super) fn sender(self, key: CampaignKey) -> StoreResult<Sender> {
+        let reply_to = self.row.reply_to_email.as_deref().map(EmailAddress::parse).transpose();
+        Ok(Sender {
+            from_email: EmailAddress::parse(&self.row.from_email).map_err(|_| corrupt(key, "from_email"))?,
+            from_name: self.row.from_name,
+            reply_to: reply_to.map_err(|_| corrupt(key, "reply_to_email"))?,
+            unsubscribe: self.settings.unsubscribe_enabled,
+        })
+    }
+}
+
+fn corrupt(key: CampaignKey, column: &'static str) -> StoreError {
+    StoreError::Corrupt { table: "campaigns", column, id: key.campaign.0.to_string() }
+}

@@ -1,0 +1,119 @@
+//! What an attempt learns after it was given up as in doubt: its own doubt it may settle, and no other.
+
+use super::{bind_attempts, open};
+use crate::postgres::locks::{self, Lock};
+use crate::postgres::prepared::prepared;
+use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, CChar, SmallInt, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use muster_domain::model::books::BookEntries;
+use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::model::ids::{CampaignKey, StepNo};
+use muster_domain::ports::delivery::RecordReport;
+use muster_domain::ports::store::StoreResult;
+
+#[derive(QueryableByName)]
+struct SettledRow {
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = CChar)]
+    state: u8,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+}
+
+/// Turns messages in doubt of these very attempts into sent or failed ones. Their enrollments went on long ago.
+pub(super) async fn resolve(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    missed: &[(Attempt, &SendOutcome)],
+) -> StoreResult<RecordReport> {
+    let mut known: Vec<(Attempt, &str, &str)> = missed
+        .iter()
+        .filter_map(|(attempt, outcome)| match outcome {
+            SendOutcome::Sent { .. } => Some((*attempt, "s", outcome.detail())),
+            SendOutcome::Failed { .. } => Some((*attempt, "f", outcome.detail())),
+            SendOutcome::Retry { .. } | SendOutcome::InDoubt { .. } => None,
+        })
+        .collect();
+    if known.is_empty() {
+        return Ok(RecordReport::default());
+    }
+    known.sort_unstable_by_key(|(attempt, ..)| attempt.key);
+    let sql = "UPDATE messages m SET state = a.state::\"char\", detail = a.detail, ended_at = muster_now() \
+               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[], $7::text[], $8::text[]) \
+                   AS u (contact_no, step, pass, epoch, state, detail) OFFSET 0) AS a \
+               WHERE m.tenant_no = a.tenant_no AND m.campaign_no = a.campaign_no AND m.contact_no = a.contact_no AND m.step = a.step \
+               AND m.pass = a.pass AND m.epoch = a.epoch AND m.state = 'd' \
+               AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no \
+                   AND o.contact_no = a.contact_no AND o.step = a.step AND o.pass = a.pass) \
+               RETURNING m.step, m.state, m.ended_at AS now";
+    let rows: Vec<SettledRow> = bind_attempts(prepared(sql), key, known.iter().map(|(attempt, ..)| attempt))
+        .bind::<Array<Text>, _>(known.iter().map(|(_, state, _)| (*state).to_owned()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(known.iter().map(|(.., detail)| (*detail).to_owned()).collect::<Vec<_>>())
+        .get_results(tx)
+        .await
+        .store()?;
+    let mut report = RecordReport::default();
+    let mut entries = BookEntries::default();
+    for row in rows {
+        let step = StepNo(row.step);
+        entries.step(step).in_doubt -= 1;
+        if row.state == b's' {
+            entries.step(step).sent += 1;
+            entries.quarter(row.now, step).sent += 1;
+            report.sent += 1;
+        } else {
+            entries.step(step).failed += 1;
+            report.failed += 1;
+        }
+    }
+    books::post(tx, key, &entries).await?;
+    Ok(report)
+}
+
+#[derive(QueryableByName)]
+struct RequeuedRow {
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+}
+
+/// Queues messages in doubt of these very attempts again: it is known by now that they were not handed over. Not for
+/// contacts that have left, nor in a campaign that is over; there they stay in doubt.
+pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt]) -> StoreResult<()> {
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let mut tx = open(store, key.tenant).await?;
+    // Completing a campaign takes this lock for itself, so that nothing is queued behind its back.
+    locks::share(&mut tx, Lock::Campaign(key.campaign)).await?;
+    // The enrollment went on when the doubt was recorded, so this delivery's end moves nothing: next_step is 0.
+    let sql = "WITH back AS ( \
+            DELETE FROM messages m \
+            USING (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+                   AS u (contact_no, step, pass, epoch) OFFSET 0) AS a, \
+                enrollments e, campaigns c \
+            WHERE m.tenant_no = a.tenant_no AND m.campaign_no = a.campaign_no AND m.contact_no = a.contact_no AND m.step = a.step \
+            AND m.pass = a.pass AND m.epoch = a.epoch AND m.state = 'd' \
+            AND e.tenant_no = a.tenant_no AND e.campaign_no = a.campaign_no AND e.contact_no = a.contact_no AND e.status <> 'x' \
+            AND c.tenant_no = $1 AND c.campaign_no = $2 AND c.status IN ('active', 'paused') \
+            RETURNING m.*) \
+        INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, due_at, retry_at, queued_at, \
+            version, next_step) \
+        SELECT tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, ended_at, clock_timestamp(), queued_at, \
+            version, 0 FROM back \
+        ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO NOTHING RETURNING step";
+    let rows: Vec<RequeuedRow> = bind_attempts(prepared(sql), key, unsent).get_results(&mut tx).await.store()?;
+    let mut entries = BookEntries::default();
+    for row in rows {
+        let line = entries.step(StepNo(row.step));
+        line.in_doubt -= 1;
+        line.pending += 1;
+    }
+    books::post(&mut tx, key, &entries).await?;
+    tx.commit().await
+}

@@ -1,0 +1,92 @@
+//! The deliver pipeline over PostgreSQL.
+//!
+//! Statements look rows up by their whole keys, one by one (`LATERAL`, or a join whose tenant and campaign come out of a
+//! subquery with `OFFSET 0`). Told tenant and campaign as constants, the planner takes a campaign launched since the last
+//! `ANALYZE` for one row and reads all of it for every batch.
+//!
+//! Order of locks, for everybody: tenant, campaign, contacts, enrollments, outbox, quota, books; rows of one kind in the
+//! order of their keys.
+
+mod begin;
+mod claim;
+mod due;
+mod ending;
+mod gate;
+mod late;
+#[cfg(test)]
+mod plans;
+mod quota;
+mod reap;
+mod record;
+mod renew;
+mod rows;
+
+use super::PgStore;
+use super::prepared::Prepared;
+use super::tx::{Patience, PgTx, Role};
+use async_trait::async_trait;
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
+use muster_domain::model::delivery::{Attempt, RetryPolicy};
+use muster_domain::model::ids::{CampaignKey, TenantNo};
+use muster_domain::ports::delivery::{
+    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
+};
+use muster_domain::ports::store::StoreResult;
+
+#[async_trait]
+impl DeliveryStore for PgStore {
+    async fn due_campaigns(&self) -> StoreResult<Vec<CampaignKey>> {
+        due::due_campaigns(self).await
+    }
+
+    async fn claim(&self, campaign: CampaignKey, limit: usize) -> StoreResult<ClaimReport> {
+        claim::claim(self, campaign, limit).await
+    }
+
+    async fn begin(
+        &self,
+        campaign: CampaignKey,
+        batch: &[Beginning],
+        reservations: &mut DynReservations,
+    ) -> StoreResult<BeginReport> {
+        begin::begin(self, campaign, batch, reservations).await
+    }
+
+    async fn record(
+        &self,
+        campaign: CampaignKey,
+        finished: &[Finished],
+        policy: &RetryPolicy,
+    ) -> StoreResult<RecordReport> {
+        record::record(self, campaign, finished, policy).await
+    }
+
+    async fn give_back(&self, campaign: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {
+        record::give_back(self, campaign, attempts).await
+    }
+
+    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+        renew::renew(self, attempts).await
+    }
+}
+
+/// Opens a transaction of the application for one tenant.
+async fn open(store: &PgStore, tenant: TenantNo) -> StoreResult<PgTx> {
+    store.open(Role::App(tenant), Patience::Delivery).await
+}
+
+/// Binds tenant and campaign as `$1` and `$2`.
+fn bind_campaign(query: Prepared, key: CampaignKey) -> Prepared {
+    query.bind::<Integer, _>(key.tenant.0).bind::<Integer, _>(key.campaign.0)
+}
+
+/// Binds tenant and campaign as `$1` and `$2`, then contacts, steps, passes and epochs as the arrays `$3` to `$6`, sorted.
+fn bind_attempts<'a>(query: Prepared, key: CampaignKey, attempts: impl IntoIterator<Item = &'a Attempt>) -> Prepared {
+    let mut sorted: Vec<&Attempt> = attempts.into_iter().filter(|attempt| attempt.key.campaign_key() == key).collect();
+    sorted.sort_unstable_by_key(|attempt| attempt.key);
+    bind_campaign(query, key)
+        .bind::<Array<BigInt>, _>(sorted.iter().map(|attempt| attempt.key.contact.0).collect::<Vec<_>>())
+        .bind::<Array<SmallInt>, _>(sorted.iter().map(|attempt| attempt.key.step.0).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(sorted.iter().map(|attempt| attempt.key.pass.0).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(sorted.iter().map(|attempt| attempt.epoch.0).collect::<Vec<_>>())
+}

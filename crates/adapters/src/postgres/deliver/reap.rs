@@ -1,0 +1,85 @@
+//! What ran out: the claims and sends of processes that died.
+
+use super::record::{Verdict, apply, policy_in_doubt};
+use super::rows;
+use super::{bind_campaign, open};
+use crate::postgres::prepared::prepared;
+use crate::postgres::{PgStore, StoreErrorExt};
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::Integer;
+use diesel_async::RunQueryDsl;
+use muster_domain::model::delivery::{RetryPolicy, SendOutcome};
+use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
+use muster_domain::ports::delivery::{ReapReport, Reaper};
+use muster_domain::ports::store::StoreResult;
+
+#[derive(QueryableByName)]
+struct ExpiredRow {
+    #[diesel(sql_type = Integer)]
+    tenant_no: i32,
+    #[diesel(sql_type = Integer)]
+    campaign_no: i32,
+}
+
+#[async_trait]
+impl Reaper for PgStore {
+    async fn reap(&self, policy: &RetryPolicy) -> StoreResult<ReapReport> {
+        let mut report = ReapReport::default();
+        for key in expired(self).await? {
+            report.returned += return_claims(self, key).await?;
+            let (in_doubt, closed) = doubt_sends(self, key, policy).await?;
+            report.in_doubt += in_doubt;
+            if closed > 0 {
+                report.closed.push(key);
+            }
+        }
+        Ok(report)
+    }
+}
+
+async fn expired(store: &PgStore) -> StoreResult<Vec<CampaignKey>> {
+    let mut tx = store.scheduler().await?;
+    let rows: Vec<ExpiredRow> = prepared(
+        "SELECT DISTINCT tenant_no, campaign_no FROM outbox \
+         WHERE state <> 'p' AND lease_until < statement_timestamp() ORDER BY tenant_no, campaign_no",
+    )
+    .get_results(&mut *tx)
+    .await
+    .store()?;
+    tx.commit().await?;
+    let key = |row: ExpiredRow| CampaignKey { tenant: TenantNo(row.tenant_no), campaign: CampaignNo(row.campaign_no) };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+async fn return_claims(store: &PgStore, key: CampaignKey) -> StoreResult<usize> {
+    let mut tx = open(store, key.tenant).await?;
+    let sql = "UPDATE outbox o SET state = 'p', lease_until = NULL FROM ( \
+                   SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
+                   WHERE tenant_no = $1 AND campaign_no = $2 AND state = 'c' AND lease_until < statement_timestamp() \
+                   ORDER BY contact_no, step, pass FOR UPDATE SKIP LOCKED) AS w \
+               WHERE o.tenant_no = w.tenant_no AND o.campaign_no = w.campaign_no AND o.contact_no = w.contact_no \
+               AND o.step = w.step AND o.pass = w.pass";
+    let returned = bind_campaign(prepared(sql), key).execute(&mut *tx).await.store()?;
+    tx.commit().await?;
+    Ok(returned)
+}
+
+/// How many were in doubt, and how many enrollments closed.
+async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) -> StoreResult<(usize, i64)> {
+    let outcome = SendOutcome::InDoubt { reason: "its worker was not heard of any more".to_owned() };
+    let (mut in_doubt, mut closed) = (0, 0);
+    loop {
+        let mut tx = open(store, key.tenant).await?;
+        let expired = rows::lock_expired_sends(&mut tx, key).await?;
+        if expired.is_empty() {
+            tx.rollback().await?;
+            return Ok((in_doubt, closed));
+        }
+        in_doubt += expired.len();
+        let on_in_doubt = policy_in_doubt(&mut tx, key).await?;
+        let verdicts = expired.into_iter().map(|row| Verdict::of(row, &outcome, policy, on_in_doubt)).collect();
+        closed += apply(&mut tx, key, verdicts).await?.closed;
+        tx.commit().await?;
+    }
+}

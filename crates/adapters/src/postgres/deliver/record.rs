@@ -1,0 +1,197 @@
+//! Recording how attempts ended, guarded by their epochs.
+
+use super::ending::{self, Ending};
+use super::rows::{self, OutboxRow};
+use super::{bind_attempts, bind_campaign, late, open};
+use crate::postgres::prepared::prepared;
+use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
+use chrono::TimeDelta;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Jsonb, SmallInt};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
+use muster_domain::model::enrollment::ExitReason;
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::schedule::{OnInDoubt, Settings};
+use muster_domain::ports::delivery::{Finished, RecordReport};
+use muster_domain::ports::store::StoreResult;
+use std::collections::HashMap;
+
+pub(super) async fn record(
+    store: &PgStore,
+    key: CampaignKey,
+    finished: &[Finished],
+    policy: &RetryPolicy,
+) -> StoreResult<RecordReport> {
+    if finished.is_empty() {
+        return Ok(RecordReport::default());
+    }
+    let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
+    let mut tx = open(store, key.tenant).await?;
+    let on_in_doubt = on_in_doubt(&mut tx, key, outcomes.values().copied()).await?;
+    let mut verdicts = Vec::with_capacity(outcomes.len());
+    let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
+    for row in rows::lock(&mut tx, key, outcomes.keys()).await? {
+        let attempt = row.attempt(key);
+        met.push(attempt);
+        if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
+            verdicts.push(Verdict::of(row, outcome, policy, on_in_doubt));
+        }
+    }
+    let mut report = apply(&mut tx, key, verdicts).await?;
+    let missed: Vec<(Attempt, &SendOutcome)> = outcomes
+        .iter()
+        .filter(|(attempt, _)| !met.contains(attempt))
+        .map(|(attempt, outcome)| (*attempt, *outcome))
+        .collect();
+    report.add(late::resolve(&mut tx, key, &missed).await?);
+    tx.commit().await?;
+    let unsent = missed.iter().filter(|(_, outcome)| matches!(outcome, SendOutcome::Retry { .. }));
+    late::requeue(store, key, &unsent.map(|(attempt, _)| *attempt).collect::<Vec<_>>()).await?;
+    Ok(report)
+}
+
+pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {
+    if attempts.is_empty() {
+        return Ok(RecordReport::default());
+    }
+    let mut tx = open(store, key.tenant).await?;
+    let rows = rows::lock(&mut tx, key, attempts).await?;
+    let met: Vec<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
+    let (claims, sends): (Vec<_>, Vec<_>) =
+        rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
+    let claims: Vec<Attempt> = claims.iter().map(|row| row.attempt(key)).collect();
+    rows::put_back(&mut tx, key, &claims).await?;
+    let back = |row| Verdict::again(row, TimeDelta::zero(), false, "given back");
+    let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect()).await?;
+    report.again += claims.len();
+    tx.commit().await?;
+    let missed: Vec<Attempt> = attempts.iter().filter(|attempt| !met.contains(attempt)).copied().collect();
+    late::requeue(store, key, &missed).await?;
+    Ok(report)
+}
+
+/// Whether an outcome is about this row: a send under way; a claim whose message could not be built; or a send that was
+/// given up as in doubt, queued again, and turns out to have arrived.
+fn applies(row: &OutboxRow, outcome: &SendOutcome) -> bool {
+    match row.state {
+        b's' => true,
+        b'c' => matches!(outcome, SendOutcome::Failed { .. }),
+        _ => matches!(outcome, SendOutcome::Sent { .. }),
+    }
+}
+
+/// What becomes of one locked delivery.
+pub(super) enum Verdict {
+    /// It ends.
+    End(Ending),
+    /// It is pending again.
+    Again { row: OutboxRow, after: TimeDelta, resend: bool },
+}
+
+impl Verdict {
+    pub(super) fn of(row: OutboxRow, outcome: &SendOutcome, policy: &RetryPolicy, on_in_doubt: OnInDoubt) -> Self {
+        // Who has left gets no second mail.
+        let on_in_doubt = if row.exited { OnInDoubt::Hold } else { on_in_doubt };
+        let settled = outcome.settle(row.attempts, row.resends, policy, on_in_doubt, rand::random());
+        let detail = outcome.detail();
+        let end = |row, state, leave| Verdict::End(Ending { row, state, detail: detail.to_owned(), leave });
+        match settled {
+            Settlement::Sent => end(row, DeliveryState::Sent, None),
+            Settlement::Failed { bounced } => end(row, DeliveryState::Failed, bounced.then_some(ExitReason::Bounced)),
+            Settlement::InDoubt => end(row, DeliveryState::InDoubt, None),
+            Settlement::Again { after, resend } => Verdict::again(row, after, resend, detail),
+        }
+    }
+
+    fn again(row: OutboxRow, after: TimeDelta, resend: bool, detail: &str) -> Self {
+        if row.exited {
+            return Verdict::End(Ending {
+                row,
+                state: DeliveryState::Cancelled,
+                detail: detail.to_owned(),
+                leave: None,
+            });
+        }
+        Verdict::Again { row, after, resend }
+    }
+}
+
+/// Writes verdicts on locked rows, and the books.
+pub(super) async fn apply(tx: &mut PgTx, key: CampaignKey, verdicts: Vec<Verdict>) -> StoreResult<RecordReport> {
+    let mut report = RecordReport::default();
+    let (mut endings, mut again) = (Vec::new(), Vec::new());
+    for verdict in verdicts {
+        match verdict {
+            Verdict::End(ending) => {
+                match ending.state {
+                    DeliveryState::Sent => report.sent += 1,
+                    DeliveryState::InDoubt => report.in_doubt += 1,
+                    DeliveryState::Cancelled => report.cancelled += 1,
+                    _ => report.failed += 1,
+                }
+                endings.push(ending);
+            }
+            Verdict::Again { row, after, resend } => again.push((row.attempt(key), after, resend)),
+        }
+    }
+    report.again = again.len();
+    queue_again(tx, key, again).await?;
+    if let Some(now) = endings.as_slice().first().map(|ending| ending.row.now) {
+        let entries = ending::end(tx, key, now, &endings).await?;
+        report.closed = -entries.campaign.open;
+        books::post(tx, key, &entries).await?;
+    }
+    Ok(report)
+}
+
+async fn queue_again(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    mut again: Vec<(Attempt, TimeDelta, bool)>,
+) -> StoreResult<()> {
+    if again.is_empty() {
+        return Ok(());
+    }
+    again.sort_unstable_by_key(|(attempt, ..)| attempt.key);
+    let sql = "UPDATE outbox o SET state = 'p', lease_until = NULL, resends = o.resends + a.resend, \
+                   retry_at = clock_timestamp() + a.after * interval '1 millisecond' \
+               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[], $7::bigint[], $8::smallint[]) \
+                   AS u (contact_no, step, pass, epoch, after, resend) OFFSET 0) AS a \
+               WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
+               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 's'";
+    bind_attempts(prepared(sql), key, again.iter().map(|(attempt, ..)| attempt))
+        .bind::<Array<BigInt>, _>(again.iter().map(|(_, after, _)| after.num_milliseconds()).collect::<Vec<_>>())
+        .bind::<Array<SmallInt>, _>(again.iter().map(|(.., resend)| i16::from(*resend)).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .store()?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct SettingsRow {
+    #[diesel(sql_type = Jsonb)]
+    settings: serde_json::Value,
+}
+
+/// What the campaign wants done in doubt; not asked when nothing is.
+async fn on_in_doubt<'a>(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    mut outcomes: impl Iterator<Item = &'a SendOutcome>,
+) -> StoreResult<OnInDoubt> {
+    if outcomes.any(|outcome| matches!(outcome, SendOutcome::InDoubt { .. })) {
+        policy_in_doubt(conn, key).await
+    } else {
+        Ok(OnInDoubt::Hold)
+    }
+}
+
+/// What the campaign wants done in doubt. Held, when its settings cannot be read: that sends nothing twice.
+pub(super) async fn policy_in_doubt(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<OnInDoubt> {
+    let sql = "SELECT settings FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
+    let row: SettingsRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
+    Ok(serde_json::from_value::<Settings>(row.settings).map_or(OnInDoubt::Hold, |settings| settings.on_in_doubt))
+}

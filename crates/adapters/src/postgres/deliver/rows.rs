@@ -1,0 +1,115 @@
+//! Rows of the outbox, locked together with their enrollments.
+
+use super::{bind_attempts, bind_campaign};
+use crate::postgres::StoreErrorExt;
+use crate::postgres::prepared::{Prepared, prepared};
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, CChar, Integer, SmallInt, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, Epoch};
+use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, StepNo};
+use muster_domain::ports::store::StoreResult;
+
+/// So many expired rows are reaped in one transaction.
+const REAPED_AT_ONCE: i64 = 500;
+
+/// A delivery under way, locked.
+#[derive(Debug, Clone, QueryableByName)]
+pub(super) struct OutboxRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
+    #[diesel(sql_type = Integer)]
+    epoch: i32,
+    /// `p`, `c` or `s`.
+    #[diesel(sql_type = CChar)]
+    pub(super) state: u8,
+    /// Begun so far.
+    #[diesel(sql_type = SmallInt)]
+    pub(super) attempts: i16,
+    /// Of them, after an outcome in doubt.
+    #[diesel(sql_type = SmallInt)]
+    pub(super) resends: i16,
+    /// The sequence's version.
+    #[diesel(sql_type = Integer)]
+    pub(super) version: i32,
+    /// Where the enrollment goes from here; 0: the end.
+    #[diesel(sql_type = SmallInt)]
+    pub(super) next_step: i16,
+    /// The enrollment waits for this delivery.
+    #[diesel(sql_type = Bool)]
+    pub(super) awaited: bool,
+    /// The enrollment has left the campaign.
+    #[diesel(sql_type = Bool)]
+    pub(super) exited: bool,
+    /// Business time.
+    #[diesel(sql_type = Timestamptz)]
+    pub(super) now: DateTime<Utc>,
+}
+
+impl OutboxRow {
+    /// The delivery and the epoch of its last claim.
+    pub(super) fn attempt(&self, key: CampaignKey) -> Attempt {
+        let CampaignKey { tenant, campaign } = key;
+        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
+        Attempt { key: DeliveryKey { tenant, campaign, contact, step, pass }, epoch: Epoch(self.epoch) }
+    }
+}
+
+/// Looked up one by one, in the order of their keys, whatever the planner believes of a campaign it has no statistics of.
+pub(super) const LOCK: &str = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, \
+        o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, e.status = 'x' AS exited, \
+        muster_now() AS now \
+    FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
+    CROSS JOIN LATERAL (SELECT status, step, pass FROM enrollments \
+        WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE) AS e \
+    CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+        AND step = a.step AND pass = a.pass AND epoch = a.epoch FOR UPDATE) AS o";
+
+/// Locks what is under way of `attempts`: rows of their epochs, enrollments first.
+pub(super) async fn lock(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    attempts: impl IntoIterator<Item = &Attempt>,
+) -> StoreResult<Vec<OutboxRow>> {
+    load(conn, bind_attempts(prepared(LOCK), key, attempts)).await
+}
+
+/// Locks sends whose lease is over and which nobody else holds, enrollments first.
+pub(super) async fn lock_expired_sends(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<OutboxRow>> {
+    let sql = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
+            e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, e.status = 'x' AS exited, muster_now() AS now \
+        FROM (SELECT contact_no, step, pass FROM outbox \
+            WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until < statement_timestamp() \
+            ORDER BY contact_no, step, pass LIMIT $3) AS a \
+        CROSS JOIN LATERAL (SELECT status, step, pass FROM enrollments \
+            WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE SKIP LOCKED) AS e \
+        CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+            AND step = a.step AND pass = a.pass AND state = 's' AND lease_until < statement_timestamp() \
+            FOR UPDATE SKIP LOCKED) AS o";
+    load(conn, bind_campaign(prepared(sql), key).bind::<BigInt, _>(REAPED_AT_ONCE)).await
+}
+
+async fn load(conn: &mut AsyncPgConnection, query: Prepared) -> StoreResult<Vec<OutboxRow>> {
+    query.get_results(conn).await.store()
+}
+
+/// Makes claims of `attempts` pending again, and takes back those that the same transaction made begin.
+pub(super) async fn put_back(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    attempts: impl IntoIterator<Item = &Attempt>,
+) -> StoreResult<()> {
+    let sql = "UPDATE outbox o SET state = 'p', lease_until = NULL, attempts = o.attempts - (o.state = 's')::int::smallint \
+               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+                   AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
+               WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
+               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state IN ('c', 's')";
+    bind_attempts(prepared(sql), key, attempts).execute(conn).await.store()?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! [`EnrollmentRepo`] over PostgreSQL.
+
+mod balance;
+mod end_all;
+pub(super) mod enroll;
+
+use super::locks::{self, Lock};
+use super::{PgUnit, StoreErrorExt, books};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Integer};
+use diesel_async::RunQueryDsl;
+use muster_domain::model::books::Balance;
+use muster_domain::model::campaign::Campaign;
+use muster_domain::model::ids::StepNo;
+use muster_domain::ports::enrollments::{AudienceCount, Chunk, EnrollmentRepo};
+use muster_domain::ports::store::StoreResult;
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
+}
+
+#[async_trait]
+impl EnrollmentRepo for PgUnit {
+    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<AudienceCount> {
+        enroll::count_audience(self, campaign).await
+    }
+
+    async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()> {
+        enroll::begin_enrolling(self, campaign, audience).await
+    }
+
+    async fn enroll_chunk(&mut self, campaign: &Campaign, first: StepNo, limit: i64, now: DateTime<Utc>) -> StoreResult<Chunk> {
+        enroll::enroll_chunk(self, campaign, first, limit, now).await
+    }
+
+    async fn end_all(&mut self, campaign: &Campaign, now: DateTime<Utc>) -> StoreResult<()> {
+        locks::exclude(self.conn(), Lock::Campaign(campaign.no)).await?;
+        let entries = end_all::end_all(self.conn(), campaign.key(), now).await?;
+        books::post(self.conn(), campaign.key(), &entries).await
+    }
+
+    async fn barrier(&mut self, campaign: &Campaign) -> StoreResult<()> {
+        locks::exclude(self.conn(), Lock::Campaign(campaign.no)).await
+    }
+
+    async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64> {
+        let count: Count = diesel::sql_query(
+            "SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's'",
+        )
+        .bind::<Integer, _>(campaign.tenant.0)
+        .bind::<Integer, _>(campaign.no.0)
+        .get_result(self.conn())
+        .await
+        .store()?;
+        Ok(count.n)
+    }
+
+    async fn has_mail_left(&mut self, campaign: &Campaign) -> StoreResult<bool> {
+        let answer: Answer =
+            diesel::sql_query("SELECT EXISTS (SELECT 1 FROM outbox WHERE tenant_no = $1 AND campaign_no = $2) AS yes")
+                .bind::<Integer, _>(campaign.tenant.0)
+                .bind::<Integer, _>(campaign.no.0)
+                .get_result(self.conn())
+                .await
+                .store()?;
+        Ok(answer.yes)
+    }
+
+    async fn balance(&mut self, campaign: &Campaign) -> StoreResult<Balance> {
+        balance::booked(self.conn(), campaign.key()).await
+    }
+
+    async fn recount(&mut self, campaign: &Campaign) -> StoreResult<Balance> {
+        balance::counted(self.conn(), campaign.key()).await
+    }
+}

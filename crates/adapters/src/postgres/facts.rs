@@ -1,0 +1,157 @@
+//! What is known of many contacts at once: three statements, however many.
+
+use super::StoreErrorExt;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, CChar, Double, Integer, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::contact::{ContactFacts, FieldValue};
+use muster_domain::model::ids::{ContactNo, TenantNo};
+use muster_domain::ports::store::StoreResult;
+use std::collections::HashMap;
+
+#[derive(QueryableByName)]
+struct ContactRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    email: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    first_name: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_name: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    company: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    job_title: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    city: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    country: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    timezone: Option<String>,
+    #[diesel(sql_type = Integer)]
+    lead_score: i32,
+}
+
+#[derive(QueryableByName)]
+struct TagRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Text)]
+    tag: String,
+}
+
+#[derive(QueryableByName)]
+struct FieldRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = CChar)]
+    kind: u8,
+    #[diesel(sql_type = Text)]
+    value: String,
+    #[diesel(sql_type = Nullable<Double>)]
+    number: Option<f64>,
+}
+
+/// A custom field as its row keeps it.
+pub(crate) struct StoredField {
+    /// `t`, `n` or `b`.
+    pub(crate) kind: char,
+    /// As text, which is what segments compare.
+    pub(crate) value: String,
+    /// As a number, where it is one.
+    pub(crate) number: Option<f64>,
+}
+
+/// How a value is kept.
+pub(crate) fn stored(value: &FieldValue) -> StoredField {
+    match value {
+        FieldValue::Text(text) => StoredField { kind: 't', value: text.clone(), number: None },
+        FieldValue::Number(number) => StoredField { kind: 'n', value: number.to_string(), number: Some(*number) },
+        FieldValue::Flag(flag) => StoredField { kind: 'b', value: flag.to_string(), number: None },
+    }
+}
+
+/// The value that a row keeps.
+pub(crate) fn read(kind: u8, value: String, number: Option<f64>) -> FieldValue {
+    match (kind, number) {
+        (b'n', Some(number)) => FieldValue::Number(number),
+        (b'b', _) => FieldValue::Flag(value == "true"),
+        _ => FieldValue::Text(value),
+    }
+}
+
+/// The facts of those of `contacts` that exist and are not erased.
+pub(crate) async fn of(
+    conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
+    contacts: &[ContactNo],
+) -> StoreResult<HashMap<ContactNo, ContactFacts>> {
+    if contacts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let numbers: Vec<i64> = contacts.iter().map(|no| no.0).collect();
+    let rows: Vec<ContactRow> = diesel::sql_query(
+        "SELECT contact_no, email, first_name, last_name, company, job_title, city, state, country, timezone, lead_score \
+         FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) AND erased_at IS NULL",
+    )
+    .bind::<Integer, _>(tenant.0)
+    .bind::<Array<BigInt>, _>(&numbers)
+    .get_results(conn)
+    .await
+    .store()?;
+    let mut facts: HashMap<_, _> = rows.into_iter().map(|row| (ContactNo(row.contact_no), ContactFacts::from(row))).collect();
+    for TagRow { contact_no, tag } in tags(conn, tenant, &numbers).await? {
+        facts.entry(ContactNo(contact_no)).and_modify(|f| {
+            f.tags.insert(tag);
+        });
+    }
+    for FieldRow { contact_no, name, kind, value, number } in fields(conn, tenant, &numbers).await? {
+        facts.entry(ContactNo(contact_no)).and_modify(|f| {
+            f.custom_fields.insert(name, read(kind, value, number));
+        });
+    }
+    Ok(facts)
+}
+
+async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {
+    diesel::sql_query("SELECT contact_no, tag FROM contact_tags WHERE tenant_no = $1 AND contact_no = ANY($2)")
+        .bind::<Integer, _>(tenant.0)
+        .bind::<Array<BigInt>, _>(numbers)
+        .get_results(conn)
+        .await
+        .store()
+}
+
+async fn fields(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<FieldRow>> {
+    diesel::sql_query(
+        "SELECT contact_no, name, kind, value, number FROM contact_fields WHERE tenant_no = $1 AND contact_no = ANY($2)",
+    )
+    .bind::<Integer, _>(tenant.0)
+    .bind::<Array<BigInt>, _>(numbers)
+    .get_results(conn)
+    .await
+    .store()
+}
+
+impl From<ContactRow> for ContactFacts {
+    fn from(row: ContactRow) -> Self {
+        let texts = [
+            ("email", row.email),
+            ("firstName", row.first_name),
+            ("lastName", row.last_name),
+            ("company", row.company),
+            ("jobTitle", row.job_title),
+            ("city", row.city),
+            ("state", row.state),
+            ("country", row.country),
+            ("timezone", row.timezone),
+        ];
+        let fields = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect();
+        ContactFacts { fields, lead_score: row.lead_score, ..ContactFacts::default() }
+    }
+}

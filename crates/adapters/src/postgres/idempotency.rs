@@ -1,0 +1,127 @@
+//! [`IdempotencyRepo`] over PostgreSQL.
+
+use super::PgUnit;
+use super::error::StoreErrorExt;
+use super::schema::idempotency_keys as stored;
+use async_trait::async_trait;
+use diesel::dsl::{IntervalDsl, now};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamptz};
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use muster_domain::ports::idempotency::{Claim, IdempotencyRepo, StoredAnswer};
+use muster_domain::ports::store::{StoreError, StoreResult};
+use sha2::{Digest, Sha256};
+
+/// How many outdated answers of the tenant each new one sweeps out: more than come in, so that none pile up.
+const SWEPT: i32 = 20;
+
+#[derive(QueryableByName)]
+struct Got {
+    #[diesel(sql_type = Bool)]
+    got: bool,
+}
+
+impl PgUnit {
+    /// The number of a key among advisory locks, which live in one space for the whole database.
+    fn lock_number(&self, key: &str) -> i64 {
+        let of = self.of();
+        let hash = Sha256::new()
+            .chain_update(b"idempotency")
+            .chain_update(of.tenant.0.to_be_bytes())
+            .chain_update(of.workspace.0.to_be_bytes())
+            .chain_update(key)
+            .finalize();
+        hash.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
+    }
+}
+
+#[async_trait]
+impl IdempotencyRepo for PgUnit {
+    async fn claim(&mut self, key: &str, fingerprint: [u8; 32]) -> StoreResult<Claim> {
+        let (of, number) = (self.of(), self.lock_number(key));
+        let Got { got } = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS got")
+            .bind::<BigInt, _>(number)
+            .get_result(self.conn())
+            .await
+            .store()?;
+        if !got {
+            return Ok(Claim::Running);
+        }
+        // A statement of its own: it sees what the last holder of the lock committed.
+        let found: Option<(Vec<u8>, i16, serde_json::Value, Vec<u8>)> = stored::table
+            .filter(stored::tenant_no.eq(of.tenant.0))
+            .filter(stored::workspace_no.eq(of.workspace.0))
+            .filter(stored::key.eq(key))
+            .filter(stored::created_at.gt(now.into_sql::<Timestamptz>() - 24.hours()))
+            .select((stored::fingerprint, stored::status, stored::headers, stored::body))
+            .first(self.conn())
+            .await
+            .optional()
+            .store()?;
+        let Some((known, status, headers, body)) = found else { return Ok(Claim::First) };
+        if known != fingerprint {
+            return Ok(Claim::OtherRequest);
+        }
+        let corrupt = |column| StoreError::Corrupt { table: "idempotency_keys", column, id: format!("lock {number}") };
+        Ok(Claim::Answered(StoredAnswer {
+            status: u16::try_from(status).map_err(|_| corrupt("status"))?,
+            headers: serde_json::from_value(headers).map_err(|_| corrupt("headers"))?,
+            body,
+        }))
+    }
+
+    async fn store(&mut self, key: &str, fingerprint: [u8; 32], answer: &StoredAnswer) -> StoreResult<()> {
+        let of = self.of();
+        let status = i16::try_from(answer.status).map_err(super::internal)?;
+        diesel::insert_into(stored::table)
+            .values((
+                stored::tenant_no.eq(of.tenant.0),
+                stored::workspace_no.eq(of.workspace.0),
+                stored::key.eq(key),
+                stored::fingerprint.eq(fingerprint.as_slice()),
+                stored::status.eq(status),
+                stored::headers.eq(serde_json::json!(answer.headers)),
+                stored::body.eq(&answer.body),
+            ))
+            .on_conflict((stored::tenant_no, stored::workspace_no, stored::key))
+            .do_update()
+            .set((
+                stored::fingerprint.eq(excluded(stored::fingerprint)),
+                stored::status.eq(excluded(stored::status)),
+                stored::headers.eq(excluded(stored::headers)),
+                stored::body.eq(excluded(stored::body)),
+                stored::created_at.eq(now),
+            ))
+            .execute(self.conn())
+            .await
+            .store()?;
+        diesel::sql_query(
+            "DELETE FROM idempotency_keys WHERE tenant_no = $1 AND (workspace_no, key) IN (
+                 SELECT workspace_no, key FROM idempotency_keys
+                 WHERE tenant_no = $1 AND created_at <= now() - interval '24 hours'
+                 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        )
+        .bind::<Integer, _>(of.tenant.0)
+        .bind::<Integer, _>(SWEPT)
+        .execute(self.conn())
+        .await
+        .store()?;
+        Ok(())
+    }
+
+    async fn redact(&mut self, text: &str) -> StoreResult<()> {
+        let of = self.of();
+        diesel::sql_query(
+            "UPDATE idempotency_keys SET status = 404, headers = '[]', body = ''
+             WHERE tenant_no = $1 AND workspace_no = $2 AND position(convert_to($3, 'UTF8') IN body) > 0",
+        )
+        .bind::<Integer, _>(of.tenant.0)
+        .bind::<Integer, _>(of.workspace.0)
+        .bind::<Text, _>(text)
+        .execute(self.conn())
+        .await
+        .store()?;
+        Ok(())
+    }
+}

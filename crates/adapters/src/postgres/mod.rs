@@ -1,0 +1,42 @@
+//! The ports over PostgreSQL, one file for each file of the domain's `ports`.
+//!
+//! Every statement runs in a [`tx::PgTx`]: the only way to a connection, and it always names a role and, for the
+//! application's role, a tenant, so that row-level security is under every query.
+
+mod advance;
+mod books;
+mod deliver;
+mod error;
+mod exits;
+mod facts;
+mod locks;
+mod migrate;
+mod pool;
+mod prepared;
+pub mod schema;
+mod rule_sql;
+mod sequences;
+mod statement;
+mod tx;
+mod unit;
+mod work;
+
+mod analytics;
+mod campaigns;
+mod contacts;
+mod enrollments;
+mod idempotency;
+mod keys;
+mod readiness;
+mod segments;
+mod suppressions;
+mod tenancy;
+mod time_lapse;
+
+pub use migrate::{MigrateError, MigrateReport, migrate, pending_migrations};
+pub use pool::{PgStore, PoolOptions};
+pub use time_lapse::{TimeInUse, TimeLapseError, begin_time_lapse, time_in_use};
+pub use unit::PgUnit;
+
+pub(crate) use error::{StoreErrorExt, internal};
+pub(crate) use tx::PgTx;

@@ -1,0 +1,44 @@
+//! [`Readiness`] over PostgreSQL.
+
+use super::PgStore;
+use super::error::StoreErrorExt;
+use super::migrate::known_versions;
+use async_trait::async_trait;
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl;
+use muster_domain::ports::readiness::{NotReady, Readiness};
+use muster_domain::ports::store::{StoreError, StoreResult};
+use std::collections::HashSet;
+
+#[derive(diesel::QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+#[async_trait]
+impl Readiness for PgStore {
+    async fn check(&self) -> Result<(), NotReady> {
+        let known = known_versions();
+        let applied = match applied_versions(self).await {
+            Ok(applied) => applied,
+            Err(StoreError::Unavailable(_)) => return Err(NotReady::DatabaseUnreachable),
+            // Neither the role nor the table is there before the first migration.
+            Err(_) => return Err(NotReady::MigrationsMissing { missing: known.len() }),
+        };
+        match known.iter().filter(|version| !applied.contains(*version)).count() {
+            0 => Ok(()),
+            missing => Err(NotReady::MigrationsMissing { missing }),
+        }
+    }
+}
+
+async fn applied_versions(store: &PgStore) -> StoreResult<HashSet<String>> {
+    let mut tx = store.scheduler().await?;
+    let rows: Vec<Applied> = diesel::sql_query("SELECT version::text AS version FROM __diesel_schema_migrations")
+        .load(&mut *tx)
+        .await
+        .store()?;
+    tx.commit().await?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
+}

@@ -1,0 +1,97 @@
+//! [`UnitOfWork`] over one [`PgTx`]; the repositories are implemented on it, one file each.
+
+use super::error::StoreErrorExt;
+use super::tx::PgTx;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use muster_domain::ports::analytics::AnalyticsRepo;
+use muster_domain::ports::campaigns::CampaignRepo;
+use muster_domain::ports::contacts::ContactRepo;
+use muster_domain::ports::enrollments::EnrollmentRepo;
+use muster_domain::ports::idempotency::IdempotencyRepo;
+use muster_domain::ports::keys::KeyRepo;
+use muster_domain::ports::segments::SegmentRepo;
+use muster_domain::ports::store::{StoreResult, UnitOfWork, Workspace};
+use muster_domain::ports::suppressions::SuppressionRepo;
+
+/// One transaction of one workspace.
+pub struct PgUnit {
+    tx: PgTx,
+    of: Workspace,
+    now: Option<DateTime<Utc>>,
+}
+
+impl PgUnit {
+    pub(crate) fn new(tx: PgTx, of: Workspace) -> Self {
+        Self { tx, of, now: None }
+    }
+
+    /// The connection, under the application's role and the tenant of [`PgUnit::of`].
+    pub(crate) fn conn(&mut self) -> &mut AsyncPgConnection {
+        &mut self.tx
+    }
+
+    /// Whose rows this is about. The tenant is enforced by the database, the workspace by the statements here.
+    pub(crate) fn of(&self) -> Workspace {
+        self.of
+    }
+}
+
+diesel::define_sql_function! {
+    /// Business time, see the first migration.
+    fn muster_now() -> diesel::sql_types::Timestamptz;
+}
+
+#[async_trait]
+impl UnitOfWork for PgUnit {
+    fn campaigns(&mut self) -> &mut dyn CampaignRepo {
+        self
+    }
+    fn contacts(&mut self) -> &mut dyn ContactRepo {
+        self
+    }
+    fn segments(&mut self) -> &mut dyn SegmentRepo {
+        self
+    }
+    fn suppressions(&mut self) -> &mut dyn SuppressionRepo {
+        self
+    }
+    fn enrollments(&mut self) -> &mut dyn EnrollmentRepo {
+        self
+    }
+    fn analytics(&mut self) -> &mut dyn AnalyticsRepo {
+        self
+    }
+    fn keys(&mut self) -> &mut dyn KeyRepo {
+        self
+    }
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepo {
+        self
+    }
+
+    async fn now(&mut self) -> StoreResult<DateTime<Utc>> {
+        if let Some(now) = self.now {
+            return Ok(now);
+        }
+        let now = diesel::select(muster_now()).get_result(self.conn()).await.store()?;
+        self.now = Some(now);
+        Ok(now)
+    }
+
+    async fn savepoint(&mut self) -> StoreResult<()> {
+        self.conn().batch_execute("SAVEPOINT story").await.store()
+    }
+
+    async fn rollback_to_savepoint(&mut self) -> StoreResult<()> {
+        self.conn().batch_execute("ROLLBACK TO SAVEPOINT story").await.store()
+    }
+
+    async fn commit(self: Box<Self>) -> StoreResult<()> {
+        self.tx.commit().await
+    }
+
+    async fn rollback(self: Box<Self>) -> StoreResult<()> {
+        self.tx.rollback().await
+    }
+}

@@ -1,0 +1,104 @@
+//! A lent connection: reserve, confirm, abort, and back to the pool when it is still good.
+
+use super::handshake::Connection;
+use super::pool::Pool;
+use super::transaction::{Afterwards, deliver, mail_from};
+use async_trait::async_trait;
+use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::ports::transport::{DynJournal, Envelope, MailSession, TransportError, WireMessage};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Where the conversation stands. Set to [`Standing::Unknown`] before every exchange, so that a future dropped in the
+/// middle of one leaves a connection that is closed, not one that answers the wrong question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    Reserved,
+    Unknown,
+}
+
+/// One lent connection.
+#[derive(Debug)]
+pub(super) struct SmtpSession {
+    connection: Option<Connection>,
+    standing: Standing,
+    pool: Arc<Pool>,
+    /// Given back after the connection, so that there are never more connections than sessions.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl SmtpSession {
+    pub(super) fn new(connection: Connection, pool: Arc<Pool>, permit: OwnedSemaphorePermit) -> Self {
+        Self { connection: Some(connection), standing: Standing::Ready, pool, _permit: permit }
+    }
+
+    async fn settle(&mut self, afterwards: Afterwards) {
+        match afterwards {
+            Afterwards::Ready => self.standing = Standing::Ready,
+            Afterwards::NeedsReset => self.reset().await,
+            Afterwards::Close => self.connection = None,
+        }
+    }
+
+    /// `RSET`; a connection that does not take even that is closed.
+    async fn reset(&mut self) {
+        self.standing = Standing::Unknown;
+        let Some(connection) = self.connection.as_mut() else { return };
+        match connection.wire.command(self.pool.limits().housekeeping, &["RSET"]).await {
+            Ok(reply) if reply.is_positive() => self.standing = Standing::Ready,
+            _ => self.connection = None,
+        }
+    }
+}
+
+#[async_trait]
+impl MailSession for SmtpSession {
+    async fn reserve(&mut self, envelope: &Envelope) -> Result<(), TransportError> {
+        if self.standing == Standing::Reserved {
+            self.reset().await;
+        }
+        let connection = self.connection.as_mut().filter(|_| self.standing == Standing::Ready);
+        let Some(connection) = connection else {
+            return Err(TransportError::Unavailable("the connection is closed".to_owned()));
+        };
+        self.standing = Standing::Unknown;
+        match mail_from(connection, envelope, self.pool.limits()).await {
+            Ok(()) => {
+                self.standing = Standing::Reserved;
+                Ok(())
+            }
+            Err((error, afterwards)) => {
+                self.settle(afterwards).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
+        let connection = self.connection.as_mut().filter(|_| self.standing == Standing::Reserved);
+        let Some(connection) = connection else {
+            return SendOutcome::Retry { reason: "no sender was reserved".to_owned() };
+        };
+        self.standing = Standing::Unknown;
+        let (outcome, afterwards) = deliver(connection, attempt, message, journal, self.pool.limits()).await;
+        self.settle(afterwards).await;
+        outcome
+    }
+
+    async fn abort(&mut self) {
+        match self.standing {
+            Standing::Ready => {}
+            Standing::Reserved => self.reset().await,
+            Standing::Unknown => self.connection = None,
+        }
+    }
+}
+
+impl Drop for SmtpSession {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|_| self.standing == Standing::Ready) {
+            self.pool.give_back(connection);
+        }
+    }
+}

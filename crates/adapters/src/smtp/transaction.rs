@@ -1,0 +1,247 @@
+//! One message over one connection: which phase failed and how decides what becomes of it.
+
+use super::handshake::Connection;
+use super::redact::shorten;
+use super::reply::Reply;
+use super::stuffing::stuff;
+use super::timeouts::PhaseTimeouts;
+use super::wire::{DotFault, Fault};
+use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::ports::transport::{DynJournal, Envelope, Phase, TransportError, WireMessage};
+use std::fmt::Display;
+
+/// What the connection is good for after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// The next `MAIL FROM`.
+    Ready,
+    /// That, after a `RSET`.
+    NeedsReset,
+    /// Nothing.
+    Close,
+}
+
+/// How a message fared, and what the connection is good for now.
+pub(super) type Verdict = (SendOutcome, Afterwards);
+
+/// `MAIL FROM`. On an error nothing is reserved.
+pub(super) async fn mail_from(
+    connection: &mut Connection,
+    envelope: &Envelope,
+    limits: &PhaseTimeouts,
+) -> Result<(), (TransportError, Afterwards)> {
+    if !is_wire_safe(&envelope.from) {
+        let why = "MAIL: the sender is not an address".to_owned();
+        return Err((TransportError::Rejected(why), Afterwards::Ready));
+    }
+    let international = !envelope.from.is_ascii() || !envelope.to.is_ascii();
+    if !envelope.from.is_ascii() && !connection.capabilities.smtputf8 {
+        let why = "MAIL: the server takes no international addresses".to_owned();
+        return Err((TransportError::Rejected(why), Afterwards::Ready));
+    }
+    connection.messages = connection.messages.saturating_add(1);
+    let parameters = if international && connection.capabilities.smtputf8 { "> BODY=8BITMIME SMTPUTF8" } else { ">" };
+    let command = ["MAIL FROM:<", envelope.from.as_str(), parameters];
+    let lost = |fault: Fault| (TransportError::Unavailable(format!("MAIL: {fault}")), Afterwards::Close);
+    let reply = connection.wire.command(limits.reserve, &command).await.map_err(lost)?;
+    let said = || format!("MAIL: {}", shorten(&reply, &[&envelope.from, &envelope.to]));
+    match reply.code {
+        200..=299 => Ok(()),
+        421 => Err((TransportError::Unavailable(said()), Afterwards::Close)),
+        400..=499 => Err((TransportError::Refused(said()), Afterwards::Ready)),
+        500..=599 => Err((TransportError::Rejected(said()), Afterwards::Ready)),
+        _ => Err((TransportError::Unavailable(said()), Afterwards::Close)),
+    }
+}
+
+/// `RCPT TO` to the reply after the final dot, after [`mail_from`] succeeded.
+pub(super) async fn deliver(
+    connection: &mut Connection,
+    attempt: Attempt,
+    message: &WireMessage,
+    journal: &DynJournal,
+    limits: &PhaseTimeouts,
+) -> Verdict {
+    match up_to_dot(connection, attempt, message, journal, limits).await {
+        Ok(()) => {}
+        Err(verdict) => return verdict,
+    }
+    after_dot(connection, attempt, message, journal, limits).await
+}
+
+/// Everything of which a loss leaves nothing accepted. The journal knows of the dot when this returns.
+async fn up_to_dot(
+    connection: &mut Connection,
+    attempt: Attempt,
+    message: &WireMessage,
+    journal: &DynJournal,
+    limits: &PhaseTimeouts,
+) -> Result<(), Verdict> {
+    let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
+    refuse_unsendable(connection, message)?;
+    let wire = &mut connection.wire;
+
+    let rcpt = ["RCPT TO:<", message.envelope.to.as_str(), ">"];
+    let reply = wire.command(limits.rcpt, &rcpt).await.map_err(|fault| lost("RCPT", fault))?;
+    if !reply.is_positive() {
+        let (mut outcome, afterwards) = refused("RCPT", &reply, &addresses, Afterwards::NeedsReset);
+        if let SendOutcome::Failed { bounced, .. } = &mut outcome {
+            *bounced = blames_recipient(&reply);
+        }
+        return Err((outcome, afterwards));
+    }
+    let reply = wire.command(limits.data, &["DATA"]).await.map_err(|fault| lost("DATA", fault))?;
+    if reply.code != 354 {
+        return Err(refused("DATA", &reply, &addresses, Afterwards::NeedsReset));
+    }
+    let sent = wire.send_body(&stuff(&message.data), limits.body_chunk).await;
+    if wire.has_spoken() {
+        // A server that has had enough says so and hangs up without waiting for the dot.
+        let reply = wire.reply(limits.housekeeping).await.map_err(|fault| lost("body", fault))?;
+        return Err(refused("body", &reply, &addresses, Afterwards::Close));
+    }
+    sent.and_then(|()| wire.silent()).map_err(|fault| lost("body", fault))?;
+    journal.record(attempt, &Phase::Dot).map_err(|error| lost("journal", error.kind()))
+}
+
+/// The dot and its reply: from here on a loss leaves the message in doubt.
+async fn after_dot(
+    connection: &mut Connection,
+    attempt: Attempt,
+    message: &WireMessage,
+    journal: &DynJournal,
+    limits: &PhaseTimeouts,
+) -> Verdict {
+    let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
+    if let Err(failed) = connection.wire.send_dot(limits.dot).await {
+        return dot_failed(failed);
+    }
+    let reply = match connection.wire.reply(limits.dot).await {
+        Ok(reply) => reply,
+        Err(fault) => return in_doubt(fault),
+    };
+    let verdict = match reply.code {
+        200..=299 => (SendOutcome::Sent { reply: shorten(&reply, &addresses) }, Afterwards::Ready),
+        400..=599 => refused("dot", &reply, &addresses, Afterwards::Ready),
+        _ => return in_doubt(format_args!("the server answered {}", reply.code)),
+    };
+    if journal.record(attempt, &Phase::Replied { outcome: verdict.0.clone() }).is_err() {
+        // The outcome is known and goes on to be recorded; only a kill before that would leave it in doubt.
+        tracing::warn!("the journal could not take the reply to a final dot");
+    }
+    verdict
+}
+
+/// What the server is known not to take is not tried on it.
+fn refuse_unsendable(connection: &Connection, message: &WireMessage) -> Result<(), Verdict> {
+    let failed =
+        |reason: &str| (SendOutcome::Failed { reason: reason.to_owned(), bounced: false }, Afterwards::NeedsReset);
+    if !is_wire_safe(&message.envelope.to) {
+        return Err(failed("RCPT: the recipient is not an address"));
+    }
+    if !message.envelope.to.is_ascii() && !connection.capabilities.smtputf8 {
+        return Err(failed("RCPT: the server takes no international addresses"));
+    }
+    if connection.capabilities.size.is_some_and(|limit| message.data.len() > limit) {
+        return Err(failed("the message is larger than the server takes"));
+    }
+    Ok(())
+}
+
+/// The server said no, or something that is no answer to the question.
+fn refused(phase: &str, reply: &Reply, addresses: &[&str], otherwise: Afterwards) -> Verdict {
+    let reason = format!("{phase}: {}", shorten(reply, addresses));
+    if reply.is_closing() {
+        (SendOutcome::Retry { reason }, Afterwards::Close)
+    } else if reply.is_transient() {
+        (SendOutcome::Retry { reason }, otherwise)
+    } else if reply.is_permanent() {
+        (SendOutcome::Failed { reason, bounced: false }, otherwise)
+    } else {
+        (SendOutcome::Retry { reason }, Afterwards::Close)
+    }
+}
+
+/// Whether a 5xx to `RCPT TO` speaks of the recipient, and not of us, the message, or the server itself.
+///
+/// The enhanced code decides where there is one (RFC 3463: 5.1 is the address, 5.2 the mailbox; 5.1.7 and 5.1.8 are
+/// the sender's address), otherwise anything that is not about the command or our credentials.
+fn blames_recipient(reply: &Reply) -> bool {
+    let first = reply.text.split_whitespace().next().unwrap_or_default();
+    let mut parts = first.split('.').map(|part| part.parse::<u16>().ok());
+    match (parts.next().flatten(), parts.next().flatten(), parts.next().flatten()) {
+        (Some(5), Some(subject), Some(detail)) => match subject {
+            1 => !matches!(detail, 7 | 8),
+            0 | 2 => true,
+            _ => false,
+        },
+        _ => !matches!(reply.code, 500..=504 | 530 | 534 | 535 | 538),
+    }
+}
+
+/// Lost before the dot: nothing was accepted.
+fn lost(phase: &str, why: impl Display) -> Verdict {
+    (SendOutcome::Retry { reason: format!("{phase}: {why}") }, Afterwards::Close)
+}
+
+/// The dot was not, or only perhaps, written.
+fn dot_failed(failed: DotFault) -> Verdict {
+    if failed.unwritten { lost("dot", failed.fault) } else { in_doubt(failed.fault) }
+}
+
+/// Lost after the dot: it may have been delivered.
+fn in_doubt(why: impl Display) -> Verdict {
+    (SendOutcome::InDoubt { reason: format!("after the final dot: {why}") }, Afterwards::Close)
+}
+
+/// Addresses arrive validated; this is the last fence before a command line (RFC 5321 §4.5.3.1.3 allows 254 octets).
+fn is_wire_safe(address: &str) -> bool {
+    !address.is_empty()
+        && address.len() <= 254
+        && address.contains('@')
+        && !address.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_of_the_recipient_is_a_bounce() {
+        for (code, text, expected) in [
+            (550, "5.1.1 unknown", true),
+            (550, "no such user", true),
+            (552, "5.2.2 mailbox full", true),
+            (553, "5.1.8 bad sender domain", false),
+            (554, "5.7.1 blocked by policy", false),
+            (530, "5.7.0 authenticate first", false),
+            (503, "bad sequence", false),
+            (550, "5.4.4 no route", false),
+            (550, "", true),
+        ] {
+            assert_eq!(blames_recipient(&Reply { code, text: text.into() }), expected, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn a_dot_of_which_nothing_left_is_tried_again_and_any_other_is_in_doubt() {
+        for (written, encrypted, tried_again) in
+            [(0, false, true), (1, false, false), (0, true, false), (3, true, false)]
+        {
+            let (outcome, afterwards) = dot_failed(DotFault::new(written, encrypted, Fault::TimedOut));
+            assert_eq!(matches!(outcome, SendOutcome::Retry { .. }), tried_again, "{written} {encrypted}");
+            assert_eq!(matches!(outcome, SendOutcome::InDoubt { .. }), !tried_again, "{written} {encrypted}");
+            assert_eq!(afterwards, Afterwards::Close);
+        }
+    }
+
+    #[test]
+    fn an_address_cannot_carry_a_second_command() {
+        for address in
+            ["a@b>\r\nRCPT TO:<c@d", "a@b SIZE=1", "", "a", "a@b>", "a\u{0}@b", &format!("{}@b", "a".repeat(260))]
+        {
+            assert!(!is_wire_safe(address), "{address:?}");
+        }
+        assert!(is_wire_safe("a@b.test") && is_wire_safe("ü@b.test"));
+    }
+}

@@ -1,0 +1,180 @@
+//! Beginning.
+
+use super::{Counter, begin, beginning, claim, record, sent};
+use async_trait::async_trait;
+use muster_domain::model::delivery::Attempt;
+use muster_domain::ports::delivery::{DeliveryStore, Reservations};
+use muster_testkit::mail_queue::MailQueue;
+use std::time::Duration;
+
+#[tokio::test]
+async fn what_is_reserved_begins_and_the_rest_is_pending_again_as_if_nothing_had_been() {
+    let queue = MailQueue::of(3).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 3).await;
+    let refused = letters[1].claimed.attempt;
+    let mut counter = Counter { refuse: vec![refused], asked: Vec::new() };
+    let batch: Vec<_> = letters.iter().map(beginning).collect();
+    let report = store.begin(queue.key, &batch, &mut counter).await.unwrap();
+    assert_eq!((report.begun.len(), report.returned.as_slice()), (2, [refused].as_slice()));
+    assert_eq!(counter.asked.len(), 3);
+    assert_eq!((queue.queued('s').await, queue.queued('p').await), (2, 1));
+    assert_eq!(
+        queue.text("SELECT attempts || '/' || coalesce(retry_at::text, '-') FROM outbox WHERE state = 'p'").await,
+        "0/-"
+    );
+    assert_eq!(queue.in_flight(&store).await, 2);
+    let again = claim(&store, queue.key, 3).await;
+    assert_eq!(again[0].claimed.attempt.epoch.0, 2);
+}
+
+#[tokio::test]
+async fn nothing_begins_while_the_campaign_is_paused() {
+    let queue = MailQueue::of(3).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 3).await;
+    assert_eq!(queue.pause(&store).await, 0);
+    let mut counter = Counter::default();
+    let batch: Vec<_> = letters.iter().map(beginning).collect();
+    let report = store.begin(queue.key, &batch, &mut counter).await.unwrap();
+    assert_eq!((report.begun.len(), report.returned.len(), counter.asked.len()), (0, 3, 0));
+    assert_eq!(queue.queued('p').await, 3);
+    assert_eq!(queue.in_flight(&store).await, 0);
+}
+
+#[tokio::test]
+async fn a_window_that_closes_between_claim_and_begin_lets_nothing_through() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 2).await;
+    let today = chrono::Utc::now().date_naive();
+    let tomorrow = today.succ_opt().unwrap();
+    queue
+        .run(&format!(
+            "UPDATE campaigns SET schedule = schedule || '{{\"blackoutDates\": [\"{today}\", \"{tomorrow}\"]}}'"
+        ))
+        .await;
+    let report = begin(&store, queue.key, &letters).await;
+    assert_eq!((report.begun.len(), report.returned.len()), (0, 2));
+    assert_eq!(queue.queued('p').await, 2);
+}
+
+#[tokio::test]
+async fn suppressed_addresses_end_without_mail_and_leave_the_campaign() {
+    let queue = MailQueue::of(3).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 3).await;
+    queue
+        .run(
+            "INSERT INTO suppressions SELECT tenant_no, email_key, CASE contact_no % 3 WHEN 0 THEN 'manual' ELSE 'unsubscribed' END, \
+             'test', now() FROM contacts ORDER BY contact_no LIMIT 2",
+        )
+        .await;
+    let report = begin(&store, queue.key, &letters).await;
+    assert_eq!((report.begun.len(), report.suppressed.len(), report.closed), (1, 2, 2));
+    assert_eq!(queue.messages('u').await, 2);
+    let exits = "SELECT count(DISTINCT (e.exit_reason, s.reason)) FROM enrollments e JOIN contacts c USING (tenant_no, contact_no) \
+                 JOIN suppressions s USING (tenant_no, email_key) \
+                 WHERE e.exit_reason = CASE s.reason WHEN 'unsubscribed' THEN 'u' ELSE 's' END::\"char\"";
+    assert!(queue.number(exits).await >= 1);
+    assert_eq!(queue.number("SELECT count(*) FROM enrollments WHERE status = 'x'").await, 2);
+    assert_eq!(queue.number("SELECT count(*) FROM enrollment_history").await, 2);
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_contact_whose_address_changed_since_the_claim_gets_its_mail_made_anew() {
+    let queue = MailQueue::of(1).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 1).await;
+    // The old address is suppressed: checking only the new one would let the mail out to the old.
+    queue.run("INSERT INTO suppressions SELECT tenant_no, email_key, 'manual', 'test', now() FROM contacts").await;
+    queue.run("UPDATE contacts SET email = 'New@example.org', email_key = 'new@example.org'").await;
+    let report = begin(&store, queue.key, &letters).await;
+    assert_eq!((report.begun.len(), report.returned.len()), (0, 1));
+    let again = claim(&store, queue.key, 1).await;
+    assert_eq!(again[0].recipient.as_str(), "New@example.org");
+    assert_eq!(begin(&store, queue.key, &again).await.begun.len(), 1);
+}
+
+/// Holds the begin open and says when it does.
+struct Slow {
+    open: tokio::sync::mpsc::UnboundedSender<()>,
+    go_on: Option<tokio::sync::oneshot::Receiver<()>>,
+}
+
+#[async_trait]
+impl Reservations for Slow {
+    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        self.open.send(()).unwrap();
+        if let Some(go_on) = self.go_on.take() {
+            go_on.await.unwrap();
+        }
+        attempts.to_vec()
+    }
+}
+
+#[tokio::test]
+async fn the_barrier_waits_for_a_begin_that_is_open() {
+    let queue = MailQueue::of(1).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 1).await;
+    let (open, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let (release, go_on) = tokio::sync::oneshot::channel();
+    let beginning_store = queue.store();
+    let (key, batch) = (queue.key, letters.iter().map(beginning).collect::<Vec<_>>());
+    let begin = tokio::spawn(async move {
+        beginning_store.begin(key, &batch, &mut Slow { open, go_on: Some(go_on) }).await.unwrap()
+    });
+    opened.recv().await.unwrap();
+    let barrier = queue.barrier(&store);
+    tokio::pin!(barrier);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut barrier).await.is_err(), "a begin is open");
+    release.send(()).unwrap();
+    barrier.await;
+    assert_eq!(begin.await.unwrap().begun.len(), 1);
+}
+
+/// A begin whose session is killed under it.
+struct Killed(MailQueue);
+
+#[async_trait]
+impl Reservations for Killed {
+    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        let killed = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND state = 'idle in transaction'";
+        assert_eq!(self.0.number(killed).await, 1);
+        attempts.to_vec()
+    }
+}
+
+#[tokio::test]
+async fn a_begin_that_loses_its_database_session_begins_nothing() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 2).await;
+    let batch: Vec<_> = letters.iter().map(beginning).collect();
+    let key = queue.key;
+    let mut killed = Killed(queue);
+    assert!(store.begin(key, &batch, &mut killed).await.is_err());
+    let queue = killed.0;
+    assert_eq!((queue.queued('c').await, queue.queued('s').await), (2, 0));
+    let attempts: Vec<_> = batch.iter().map(|one| one.attempt).collect();
+    assert_eq!(store.give_back(key, &attempts).await.unwrap().again, 2);
+    assert_eq!(queue.queued('p').await, 2);
+}
+
+#[tokio::test]
+async fn a_begin_that_did_commit_after_all_is_taken_back_by_giving_back() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 2).await;
+    let attempts = begin(&store, queue.key, &letters).await.begun;
+    assert_eq!(store.give_back(queue.key, &attempts).await.unwrap().again, 2);
+    assert_eq!(queue.queued('p').await, 2);
+    let again = claim(&store, queue.key, 2).await;
+    assert_eq!(again.len(), 2, "at once, without a backoff");
+    let attempts = begin(&store, queue.key, &again).await.begun;
+    assert_eq!(record(&store, queue.key, &attempts, &sent()).await.sent, 2);
+    queue.assert_books().await;
+}

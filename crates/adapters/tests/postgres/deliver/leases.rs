@@ -1,0 +1,117 @@
+//! Leases, their end, and what is learned after it.
+
+use super::{begun, claim, expire_leases, failed, in_doubt, record, retry, sent};
+use muster_domain::model::delivery::RetryPolicy;
+use muster_domain::model::schedule::{OnInDoubt, Settings};
+use muster_domain::ports::delivery::{DeliveryStore, Reaper};
+use muster_testkit::mail_queue::{MailQueue, QueuePlan};
+
+#[tokio::test]
+async fn expired_claims_are_pending_again_and_expired_sends_are_in_doubt() {
+    let queue = MailQueue::of(4).await;
+    let store = queue.store();
+    begun(&store, queue.key, 2).await;
+    claim(&store, queue.key, 1).await;
+    let before = queue.snapshot().await;
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.returned, report.in_doubt), (0, 0), "leases run");
+    assert_eq!(queue.snapshot().await, before);
+    expire_leases(&queue).await;
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.returned, report.in_doubt, report.closed.as_slice()), (1, 2, [queue.key].as_slice()));
+    assert_eq!((queue.queued('p').await, queue.messages('d').await), (2, 2));
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn expired_sends_are_queued_once_more_where_that_is_wanted() {
+    let settings = Settings { on_in_doubt: OnInDoubt::Resend, ..Settings::default() };
+    let queue = MailQueue::with(QueuePlan { contacts: 1, settings, ..QueuePlan::default() }).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 1).await;
+    expire_leases(&queue).await;
+    store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((queue.queued('p').await, queue.messages('d').await), (1, 0));
+    // It had arrived, says the worker that was given up: no second copy then.
+    assert_eq!(record(&store, queue.key, &attempts, &sent()).await.sent, 1);
+    assert_eq!((queue.queued('p').await, queue.messages('s').await), (0, 1));
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_renewed_lease_does_not_run_out() {
+    let queue = MailQueue::of(3).await;
+    let store = queue.store();
+    let sending = begun(&store, queue.key, 1).await;
+    let claimed: Vec<_> = claim(&store, queue.key, 1).await.iter().map(|letter| letter.claimed.attempt).collect();
+    claim(&store, queue.key, 1).await;
+    expire_leases(&queue).await;
+    store.renew(&[sending, claimed].concat()).await.unwrap();
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.returned, report.in_doubt), (1, 0));
+    let left = queue
+        .number("SELECT min(extract(epoch FROM lease_until - clock_timestamp())) FROM outbox WHERE state <> 'p'")
+        .await;
+    assert!((25..=30).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_late_answer_settles_its_own_doubt() {
+    let queue = MailQueue::with(QueuePlan { contacts: 3, steps: 2, ..QueuePlan::default() }).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 3).await;
+    expire_leases(&queue).await;
+    store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!(queue.messages('d').await, 3);
+    assert_eq!(record(&store, queue.key, &attempts[..1], &sent()).await.sent, 1);
+    assert_eq!(record(&store, queue.key, &attempts[1..2], &failed(false)).await.failed, 1);
+    record(&store, queue.key, &attempts[2..], &in_doubt()).await;
+    assert_eq!((queue.messages('s').await, queue.messages('f').await, queue.messages('d').await), (1, 1, 1));
+    assert_eq!(queue.number("SELECT sum(sent) FROM stats").await, 1);
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_doubt_that_turns_out_to_be_none_is_queued_again() {
+    let queue = MailQueue::with(QueuePlan { contacts: 3, steps: 2, ..QueuePlan::default() }).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 3).await;
+    expire_leases(&queue).await;
+    store.reap(&RetryPolicy::default()).await.unwrap();
+    // Two were never handed over: one is known from its worker, one from a journal. The third has left.
+    queue.run(&format!("UPDATE enrollments SET status = 'x', exit_reason = 'm', ended_at = now(), due_at = NULL WHERE contact_no = {}", attempts[2].key.contact.0)).await;
+    queue.run("UPDATE campaign_counters SET open = open - 1, exited = exited + 1").await;
+    record(&store, queue.key, &attempts[..1], &retry()).await;
+    store.give_back(queue.key, &attempts[1..]).await.unwrap();
+    assert_eq!((queue.queued('p').await, queue.messages('d').await), (2, 1));
+    queue.assert_books().await;
+    let enrollments = queue.text("SELECT string_agg(e::text, ';' ORDER BY contact_no) FROM enrollments e").await;
+    let attempts = begun(&store, queue.key, 2).await;
+    assert_eq!(record(&store, queue.key, &attempts, &sent()).await.sent, 2);
+    assert_eq!(
+        queue.text("SELECT string_agg(e::text, ';' ORDER BY contact_no) FROM enrollments e").await,
+        enrollments,
+        "they went on long ago"
+    );
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn reaping_and_recording_at_once_end_each_delivery_once() {
+    for round in 0..30 {
+        let queue = MailQueue::of(8).await;
+        let (store, reaper) = (queue.store(), queue.store());
+        let attempts = begun(&store, queue.key, 8).await;
+        expire_leases(&queue).await;
+        let policy = RetryPolicy::default();
+        let outcome = if round % 2 == 0 { sent() } else { failed(false) };
+        let (recorded, reaped) = tokio::join!(record(&store, queue.key, &attempts, &outcome), reaper.reap(&policy));
+        reaped.unwrap();
+        // The recorder tries again after a conflict; once more is once more.
+        record(&store, queue.key, &attempts, &outcome).await;
+        assert!(recorded.sent + recorded.failed <= 8);
+        let ended = if round % 2 == 0 { 's' } else { 'f' };
+        assert_eq!(queue.messages(ended).await, 8);
+        queue.assert_books().await;
+    }
+}

@@ -1,0 +1,234 @@
+//! Suppressing and unsubscribing, and what becomes of enrollments and the books.
+
+use crate::audience::{ELSEWHERE, HERE, NEXT_DOOR, count, database, somebody, store_contacts};
+use crate::campaign;
+use diesel_async::AsyncPgConnection;
+use muster_adapters::postgres::PgStore;
+use muster_domain::model::address::EmailAddress;
+use muster_domain::model::delivery::DeliveryKey;
+use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
+use muster_domain::model::suppression::SuppressionReason;
+use muster_domain::ports::store::{Store, Workspace};
+use muster_domain::ports::suppressions::{Suppressed, Unsubscribed};
+use muster_domain::usecases::unsubscribe::{unsubscribe, workspace_of};
+use muster_testkit::database::TestDatabase;
+use std::time::Duration;
+
+const ADA: &str = "Ada@Example.test";
+
+/// Ada in both workspaces of the tenant and in another one, with somebody else beside her; she waits in campaign 1, has
+/// a mail queued in campaign 2 and one being sent in campaign 3.
+struct Scene {
+    database: TestDatabase,
+    store: PgStore,
+    conn: AsyncPgConnection,
+    ada: ContactNo,
+}
+
+async fn scene() -> Scene {
+    let (database, store) = database().await;
+    let mut conn = database.connect().await;
+    let here = store_contacts(&mut conn, HERE, &[somebody(ADA), somebody("bob@example.test")]).await;
+    let next_door = store_contacts(&mut conn, NEXT_DOOR, &[somebody("ada@example.test")]).await;
+    let elsewhere = store_contacts(&mut conn, ELSEWHERE, &[somebody(ADA)]).await;
+    let in_workspace = |of: Workspace, segment: i32, status: &str| {
+        let (tenant, workspace) = (of.tenant.0, of.workspace.0);
+        let segment_of = format!(
+            "INSERT INTO segments (tenant_no, workspace_no, id, name, kind, created_at, updated_at) \
+             VALUES ({tenant}, {workspace}, gen_random_uuid(), 's', 'static', now(), now());"
+        );
+        segment_of + &campaign::insert(tenant, workspace, segment, status)
+    };
+    let sql = [
+        in_workspace(HERE, 1, "active"),
+        in_workspace(NEXT_DOOR, 2, "paused"),
+        in_workspace(ELSEWHERE, 3, "active"),
+        campaign::insert(1, 1, 1, "active"),
+        campaign::enroll(1, 1, here[0].0, "w"),
+        campaign::enroll(1, 1, here[1].0, "w"),
+        campaign::enroll(1, 2, next_door[0].0, "p"),
+        campaign::enroll(2, 3, elsewhere[0].0, "p"),
+        campaign::enroll(1, 4, here[0].0, "s"),
+    ]
+    .concat();
+    database.run_sql(&sql).await;
+    Scene { database, store, conn, ada: here[0] }
+}
+
+impl Scene {
+    async fn count(&mut self, sql: &str) -> i64 {
+        count(&mut self.conn, sql).await
+    }
+
+    /// Ada's mail of campaign 1 in the other tenant's eyes, or her own.
+    fn delivery(&self) -> DeliveryKey {
+        DeliveryKey { tenant: TenantNo(1), campaign: CampaignNo(1), contact: self.ada, step: StepNo(5), pass: Pass(1) }
+    }
+
+    async fn suppress(&self, of: Workspace, email: &str) -> Suppressed {
+        let mut tx = self.store.begin(of).await.unwrap();
+        let now = tx.now().await.unwrap();
+        let email = EmailAddress::parse(email).unwrap();
+        let done = tx.suppressions().suppress(&email, SuppressionReason::Manual, "api", now).await.unwrap();
+        tx.commit().await.unwrap();
+        done
+    }
+
+    async fn unsubscribe(&self) -> Unsubscribed {
+        let mut tx = self.store.begin(workspace_of(self.delivery())).await.unwrap();
+        let done = unsubscribe(&mut tx, self.delivery()).await.unwrap();
+        tx.commit().await.unwrap();
+        done
+    }
+
+    /// Everything of Ada in the tenant ended for that reason, and nothing else; and the books balance.
+    async fn assert_ada_left(&mut self, reason: &str) {
+        let left = format!(
+            "SELECT count(*) AS n FROM enrollments WHERE status = 'x' AND exit_reason = '{reason}' AND ended_at IS NOT NULL"
+        );
+        assert_eq!(self.count(&left).await, 3);
+        assert_eq!(
+            self.count("SELECT count(*) AS n FROM enrollments WHERE status NOT IN ('x')").await,
+            2,
+            "Bob, and the other tenant"
+        );
+        assert_eq!(self.count("SELECT count(*) AS n FROM enrollment_history").await, 3);
+        assert_eq!(self.count("SELECT count(*) AS n FROM messages WHERE state = 'x' AND campaign_no = 2").await, 1);
+        assert_eq!(self.count("SELECT count(*) AS n FROM messages").await, 1);
+        assert_eq!(
+            self.count("SELECT count(*) AS n FROM outbox WHERE campaign_no = 4 AND state = 's'").await,
+            1,
+            "a delivery under way is left to its worker"
+        );
+        assert_eq!(self.count("SELECT count(*) AS n FROM outbox WHERE tenant_no = 2 AND state = 'p'").await, 1);
+        assert_eq!(self.count("SELECT count(*) AS n FROM outbox").await, 2);
+        let books =
+            "SELECT count(*) AS n FROM campaign_counters WHERE audience = open + completed + exited AND exited > 0";
+        assert_eq!(self.count(books).await, 3);
+        let steps = "SELECT count(*) AS n FROM step_counters WHERE entered = pending + cancelled AND cancelled > 0";
+        assert_eq!(self.count(steps).await, 2, "the wait and the queued mail");
+    }
+}
+
+#[tokio::test]
+async fn suppressing_an_address_ends_what_is_open_for_it_in_the_tenant_and_nowhere_else() {
+    let mut scene = scene().await;
+    let Suppressed::Added(added) = scene.suppress(HERE, ADA).await else { panic!("not added") };
+    assert_eq!((added.email_key.as_str(), added.reason), ("ada@example.test", SuppressionReason::Manual));
+    scene.assert_ada_left("s").await;
+    assert_eq!(scene.count("SELECT count(*) AS n FROM suppressions WHERE tenant_no = 1").await, 1);
+    assert_eq!(scene.count("SELECT count(*) AS n FROM suppressions").await, 1);
+}
+
+#[tokio::test]
+async fn suppressing_again_changes_nothing() {
+    let mut scene = scene().await;
+    scene.suppress(HERE, ADA).await;
+    let again = scene.suppress(NEXT_DOOR, "ADA@example.test").await;
+    assert!(matches!(again, Suppressed::Already(there) if there.source == "api"));
+    scene.assert_ada_left("s").await;
+}
+
+#[tokio::test]
+async fn lifting_allows_the_address_again() {
+    let mut scene = scene().await;
+    scene.suppress(HERE, "eve@example.test").await;
+    for (of, lifted) in [(ELSEWHERE, false), (NEXT_DOOR, true), (HERE, false)] {
+        let mut tx = scene.store.begin(of).await.unwrap();
+        assert_eq!(tx.suppressions().lift("eve@example.test").await.unwrap(), lifted);
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(scene.count("SELECT count(*) AS n FROM suppressions").await, 0);
+}
+
+#[tokio::test]
+async fn the_list_goes_by_address_and_page() {
+    let scene = scene().await;
+    for email in ["c@x.test", "a@x.test", "b@x.test"] {
+        scene.suppress(HERE, email).await;
+    }
+    let mut tx = scene.store.begin(NEXT_DOOR).await.unwrap();
+    let mut page = async |key: Option<&str>, after: Option<&str>| -> Vec<String> {
+        let rows = tx.suppressions().list(key.map(str::to_owned), after.map(str::to_owned), 2).await.unwrap();
+        rows.into_iter().map(|row| row.email_key).collect()
+    };
+    assert_eq!(page(None, None).await, ["a@x.test", "b@x.test"]);
+    assert_eq!(page(None, Some("b@x.test")).await, ["c@x.test"]);
+    assert_eq!(page(Some("c@x.test"), None).await, ["c@x.test"]);
+    let mut tx = scene.store.begin(ELSEWHERE).await.unwrap();
+    assert!(tx.suppressions().list(None, None, 2).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn suppressing_waits_for_a_delivery_that_is_just_beginning() {
+    let scene = scene().await;
+    let mut worker = scene.database.connect().await;
+    let begin = "BEGIN; SELECT pg_advisory_xact_lock_shared(1, 1)";
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut worker, begin).await.unwrap();
+    let mut suppressing = Box::pin(scene.suppress(HERE, ADA));
+    let waited = tokio::time::timeout(Duration::from_millis(300), &mut suppressing).await;
+    assert!(waited.is_err(), "it did not wait");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut worker, "COMMIT").await.unwrap();
+    assert!(matches!(suppressing.await, Suppressed::Added(_)));
+}
+
+#[tokio::test]
+async fn unsubscribing_ends_everything_and_counts_once_for_the_step_of_the_mail() {
+    let mut scene = scene().await;
+    assert_eq!(scene.unsubscribe().await, Unsubscribed::Now);
+    scene.assert_ada_left("u").await;
+    let counted = "SELECT unsubscribed AS n FROM stats WHERE tenant_no = 1 AND campaign_no = 1 AND step = 5";
+    assert_eq!(scene.count(counted).await, 1);
+    assert_eq!(
+        scene.count("SELECT count(*) AS n FROM suppressions s JOIN campaigns c ON c.id::text = s.source \
+             WHERE s.tenant_no = 1 AND s.email_key = 'ada@example.test' AND s.reason = 'unsubscribed' AND c.campaign_no = 1").await,
+        1
+    );
+    assert_eq!(scene.unsubscribe().await, Unsubscribed::Already);
+    scene.assert_ada_left("u").await;
+    assert_eq!(scene.count(counted).await, 1);
+}
+
+#[tokio::test]
+async fn two_clicks_at_once_count_once() {
+    let mut scene = scene().await;
+    let (one, other) = tokio::join!(scene.unsubscribe(), scene.unsubscribe());
+    assert!([one, other].contains(&Unsubscribed::Now) && [one, other].contains(&Unsubscribed::Already));
+    assert_eq!(scene.count("SELECT sum(unsubscribed)::bigint AS n FROM stats").await, 1);
+}
+
+#[tokio::test]
+async fn unsubscribing_waits_for_a_delivery_that_is_just_beginning() {
+    let scene = scene().await;
+    let mut worker = scene.database.connect().await;
+    let begin = format!("BEGIN; SELECT FROM contacts WHERE contact_no = {} FOR KEY SHARE", scene.ada.0);
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut worker, &begin).await.unwrap();
+    let mut unsubscribing = Box::pin(scene.unsubscribe());
+    let waited = tokio::time::timeout(Duration::from_millis(300), &mut unsubscribing).await;
+    assert!(waited.is_err(), "it did not wait");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut worker, "COMMIT").await.unwrap();
+    assert_eq!(unsubscribing.await, Unsubscribed::Now);
+}
+
+#[tokio::test]
+async fn an_erased_contact_can_unsubscribe_and_nothing_happens() {
+    let mut scene = scene().await;
+    let erase = format!(
+        "UPDATE contacts SET email = NULL, email_key = NULL, erased_at = now() WHERE contact_no = {}",
+        scene.ada.0
+    );
+    scene.database.run_sql(&erase).await;
+    assert_eq!(scene.unsubscribe().await, Unsubscribed::Erased);
+    assert_eq!(scene.count("SELECT count(*) AS n FROM suppressions").await, 0);
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_over_can_still_be_unsubscribed_from() {
+    let mut scene = scene().await;
+    scene
+        .database
+        .run_sql("UPDATE campaigns SET status = 'completed', completed_at = now() WHERE campaign_no = 1")
+        .await;
+    assert_eq!(scene.unsubscribe().await, Unsubscribed::Now);
+    assert_eq!(scene.count("SELECT unsubscribed AS n FROM stats").await, 1);
+}
