@@ -1,0 +1,122 @@
+//! `GET /api/campaigns/{id}/analytics`
+
+use super::figures::FiguresResponse;
+use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Params};
+use crate::problem::Problem;
+use crate::transact::Answer;
+use actix_web::{HttpResponse, get};
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use muster_domain::model::figures::{Report, StepLine};
+use muster_domain::model::ids::CampaignId;
+use muster_domain::usecases::get_analytics::{self as story, AnalyticsError, GetAnalytics};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Over which days, and whose.
+pub(crate) struct RangeParams {
+    first: NaiveDate,
+    last: NaiveDate,
+    timezone: Option<Tz>,
+}
+
+/// The parameters, for the documentation.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only describes what `RangeParams` reads")]
+struct Range {
+    /// The first day.
+    #[param(rename = "startDate")]
+    start_date: NaiveDate,
+    /// The last day, included.
+    #[param(rename = "endDate")]
+    end_date: NaiveDate,
+    /// An IANA time zone; the campaign's when absent.
+    timezone: Option<String>,
+}
+
+impl FromFields for RangeParams {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let first = fields.required("startDate", |value| value.date());
+        let last = fields.required("endDate", |value| value.date());
+        let timezone = fields.optional("timezone", |value| value.one_of(&["an IANA time zone"], |name| name.parse().ok()));
+        Some(Self { first: first?, last: last?, timezone: timezone? })
+    }
+}
+
+/// Figures over a range of days.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Analytics)]
+pub(crate) struct AnalyticsResponse {
+    /// One row a day, days without mail included.
+    overall: Vec<DayResponse>,
+    /// All days together.
+    totals: FiguresResponse,
+    /// One row for each e-mail step; they add up to the totals.
+    by_step: Vec<StepResponse>,
+}
+
+/// One day.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AnalyticsDay)]
+pub(crate) struct DayResponse {
+    /// Which, in the time zone that was asked for.
+    date: NaiveDate,
+    #[serde(flatten)]
+    figures: FiguresResponse,
+}
+
+/// One step.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AnalyticsStep)]
+pub(crate) struct StepResponse {
+    step_id: Uuid,
+    step_order: i16,
+    name: String,
+    #[serde(flatten)]
+    figures: FiguresResponse,
+}
+
+impl From<StepLine> for StepResponse {
+    fn from(line: StepLine) -> Self {
+        Self { step_id: line.id.0, step_order: line.order, name: line.name, figures: line.counts.into() }
+    }
+}
+
+impl From<Report> for AnalyticsResponse {
+    fn from(report: Report) -> Self {
+        let day = |(date, counts): (NaiveDate, _)| DayResponse { date, figures: FiguresResponse::from(counts) };
+        Self {
+            overall: report.days.into_iter().map(day).collect(),
+            totals: report.totals.into(),
+            by_step: report.steps.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<AnalyticsError> for Problem {
+    fn from(error: AnalyticsError) -> Self {
+        match error {
+            AnalyticsError::NotFound => Self::NotFound,
+            AnalyticsError::Invalid(problems) => Self::Invalid(problems),
+            AnalyticsError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What happened on each day of a range and at each step.
+#[utoipa::path(
+    operation_id = "get_analytics",
+    tag = "campaigns",
+    params(("id" = Uuid, Path, description = "The campaign"), Range),
+    responses((status = 200, description = "The figures", body = AnalyticsResponse))
+)]
+#[get("/campaigns/{id}/analytics")]
+pub(crate) async fn get_analytics(caller: Can<CampaignsRead>, id: InPath<CampaignId>, range: Params<RangeParams>) -> Answer {
+    let command = GetAnalytics { id: id.0, first: range.first, last: range.last, timezone: range.timezone };
+    let report = caller.read(async |tx| story::get_analytics(tx, command).await).await?;
+    Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report)))
+}
