@@ -1,0 +1,177 @@
+//! From the begin to the mail server's answer.
+
+use super::line::Line;
+use super::sessions::Lent;
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::join_all;
+use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::ports::delivery::{Beginning, Finished, Letter, Reservations};
+use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::transport::{Journal, Phase, TransportError, WireMessage};
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// `MAIL FROM` and its reply, for all of a batch together; a transaction is open meanwhile.
+const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
+/// A begin that takes longer is over: nobody knows how, so nothing is sent.
+const BEGIN_AT_MOST: Duration = Duration::from_secs(15);
+/// Half of a lease. A process that stood still for longer between begin and handing over does not hand over.
+const FRESH_FOR: Duration = Duration::from_secs(15);
+
+/// A letter ready to begin.
+pub(super) struct Ready {
+    pub(super) beginning: Beginning,
+    message: WireMessage,
+}
+
+impl Ready {
+    pub(super) fn new(letter: Letter, message: WireMessage) -> Self {
+        let Letter { claimed, recipient, .. } = letter;
+        Self { beginning: Beginning { attempt: claimed.attempt, recipient, first: claimed.attempts == 0 }, message }
+    }
+}
+
+/// One mail at the counter: written, with a session to go out on.
+struct Place {
+    message: WireMessage,
+    lent: Lent,
+    standing: Standing,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing was asked of the server.
+    Idle,
+    /// The server accepted the sender.
+    Reserved,
+    /// The server refused the sender: the attempt ends there.
+    Refused(SendOutcome),
+    /// The server gave no answer.
+    Lost,
+}
+
+/// The mails of one begin.
+struct Counter {
+    places: HashMap<Attempt, Place>,
+    journal: Arc<dyn Journal>,
+    trouble: Option<TransportError>,
+}
+
+#[async_trait]
+impl Reservations for Counter {
+    /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
+    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        let wanted: HashSet<&Attempt> = attempts.iter().collect();
+        let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
+        let answers = join_all(asked.map(|(attempt, place)| async move {
+            place.standing = Standing::Lost;
+            let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message.envelope)).await;
+            let answer =
+                answer.unwrap_or_else(|_| Err(TransportError::Unavailable("no reply to MAIL FROM in time".to_owned())));
+            (*attempt, place, answer)
+        }))
+        .await;
+        let mut reserved = Vec::with_capacity(answers.len());
+        for (attempt, place, answer) in answers {
+            let standing = match answer {
+                Ok(()) => Standing::Reserved,
+                Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason }),
+                Err(TransportError::Rejected(reason)) => {
+                    Standing::Refused(SendOutcome::Failed { reason, bounced: false })
+                }
+                Err(error @ TransportError::Unavailable(_)) => {
+                    self.trouble = Some(error);
+                    continue;
+                }
+            };
+            place.standing = standing;
+            match self.journal.record(attempt, &Phase::Begun) {
+                Ok(()) => reserved.push(attempt),
+                Err(error) => tracing::error!(%error, "the journal cannot be written; nothing begins without it"),
+            }
+        }
+        reserved
+    }
+}
+
+/// Begins a batch and starts to hand over what began. Every attempt of it is seen to: handed over, ended or given back.
+pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<(Ready, Lent)>) -> StoreResult<()> {
+    let (beginnings, places): (Vec<_>, HashMap<_, _>) = batch
+        .into_iter()
+        .map(|(Ready { beginning, message }, lent)| {
+            let attempt = beginning.attempt;
+            (beginning, (attempt, Place { message, lent, standing: Standing::Idle }))
+        })
+        .unzip();
+    let mut counter = Counter { places, journal: Arc::clone(&line.ports.journal), trouble: None };
+    let began_at = Instant::now();
+    let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
+    let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
+    let Counter { mut places, trouble, .. } = counter;
+    if let Some(error) = trouble {
+        line.rest.failed(&error);
+    }
+    let begun = match &report {
+        Ok(report) => {
+            line.count_begun(report.begun.len(), report.suppressed.len(), campaign, report.closed);
+            report.begun.as_slice()
+        }
+        Err(_) => &[],
+    };
+    for attempt in begun {
+        if let Some(place) = places.remove(attempt) {
+            hand_over(line, *attempt, place, began_at);
+        }
+    }
+    // Nothing of the others was or will be handed over. Where it is not known whether they began, that puts it right.
+    let others: Vec<Attempt> =
+        beginnings.iter().map(|one| one.attempt).filter(|attempt| !begun.contains(attempt)).collect();
+    join_all(places.values_mut().map(|place| async {
+        if place.standing != Standing::Idle {
+            place.lent.session.abort().await;
+        }
+    }))
+    .await;
+    match report {
+        Ok(_) => {
+            line.leases.release(&others);
+            Ok(())
+        }
+        Err(error) => {
+            line.give_back(others);
+            Err(error)
+        }
+    }
+}
+
+/// Hands one mail over, in a task of its own.
+fn hand_over(line: &Arc<Line>, attempt: Attempt, mut place: Place, began_at: Instant) {
+    let (line_, abandon) = (Arc::clone(line), line.abandon.clone());
+    line.handing_over.spawn(abandon.run_until_cancelled_owned(async move {
+        let line = line_;
+        let outcome = match std::mem::replace(&mut place.standing, Standing::Idle) {
+            Standing::Refused(outcome) => Some(outcome),
+            Standing::Reserved if began_at.elapsed() < FRESH_FOR => {
+                let journal = line.ports.journal.as_ref();
+                let confirmed = place.lent.session.confirm(attempt, &place.message, journal);
+                let lost = |_| SendOutcome::InDoubt { reason: "handing it over broke off".to_owned() };
+                Some(AssertUnwindSafe(confirmed).catch_unwind().await.unwrap_or_else(lost))
+            }
+            Standing::Reserved | Standing::Idle | Standing::Lost => {
+                place.lent.session.abort().await;
+                None
+            }
+        };
+        // The session goes to the next before this one's outcome is written down.
+        drop(place);
+        match outcome {
+            Some(outcome) => line.finished(Finished { attempt, outcome }),
+            None => line.give_back([attempt]),
+        }
+    }));
+}

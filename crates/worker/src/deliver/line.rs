@@ -1,0 +1,155 @@
+//! What the turns of one process share.
+
+use super::leases::Leases;
+use super::recorder::{Note, Recorder};
+use super::rest::Rest;
+use super::sessions::Sessions;
+use muster_domain::model::delivery::{Attempt, RetryPolicy};
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::ports::delivery::{DeliveryStore, Finished, RecordReport};
+use muster_domain::ports::transport::{Journal, MailTransport};
+use muster_domain::usecases::write_letter::Desk;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The ports that delivering needs.
+#[derive(Clone)]
+pub struct Deliveries {
+    /// Where deliveries are kept.
+    pub store: Arc<dyn DeliveryStore>,
+    /// Where they go.
+    pub transport: Arc<dyn MailTransport>,
+    /// What a kill must not forget.
+    pub journal: Arc<dyn Journal>,
+    /// What letters are written with.
+    pub desk: Desk,
+}
+
+/// How much is done at once.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverLimits {
+    /// Mails in one turn, at most.
+    pub batch: usize,
+    /// Turns at once. All of them together claim no more than `turns × batch` ahead of the sessions.
+    pub turns: usize,
+    /// When transient refusals are tried again.
+    pub policy: RetryPolicy,
+}
+
+impl DeliverLimits {
+    /// Fit for a transport of so many sessions: turns claim twice as much as can be under way, in batches of at most
+    /// half of the sessions.
+    pub fn for_sessions(sessions: usize) -> Self {
+        let batch = sessions.div_ceil(2).clamp(1, 50);
+        Self { batch, turns: (2 * sessions).div_ceil(batch).clamp(2, 8), policy: RetryPolicy::default() }
+    }
+}
+
+/// What became of deliveries since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Recorded outcomes.
+    pub recorded: RecordReport,
+    /// Begun.
+    pub begun: u64,
+    /// Ended before they began, because the address is suppressed.
+    pub suppressed: u64,
+}
+
+/// Shared by all turns.
+pub(super) struct Line {
+    pub(super) ports: Deliveries,
+    pub(super) limits: DeliverLimits,
+    pub(super) sessions: Sessions,
+    pub(super) leases: Arc<Leases>,
+    pub(super) rest: Rest,
+    /// No more claims.
+    pub(super) stopping: CancellationToken,
+    /// What is still under way is dropped as it is.
+    pub(super) abandon: CancellationToken,
+    /// Mails being handed over.
+    pub(super) handing_over: TaskTracker,
+    recorder: Recorder,
+    books: Arc<Mutex<Books>>,
+}
+
+/// What the recorder tells the pass.
+#[derive(Default)]
+pub(super) struct Books {
+    tally: Tally,
+    closed: BTreeSet<CampaignKey>,
+}
+
+impl Line {
+    pub(super) fn open(ports: Deliveries, limits: DeliverLimits) -> Arc<Self> {
+        let (stopping, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let leases = Arc::new(Leases::default());
+        let books: Arc<Mutex<Books>> = Arc::default();
+        leases.keep_renewed(Arc::clone(&ports.store), abandon.clone());
+        let recorder = Recorder::start(&ports, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
+        let sessions = Sessions::of(Arc::clone(&ports.transport));
+        let (rest, handing_over) = (Rest::default(), TaskTracker::new());
+        Arc::new(Self { ports, limits, sessions, leases, rest, stopping, abandon, handing_over, recorder, books })
+    }
+
+    /// An attempt has ended; it is recorded in time.
+    pub(super) fn finished(&self, finished: Finished) {
+        self.recorder.tell(Note::Finished(finished));
+    }
+
+    /// Attempts are pending again; nothing of theirs was or will be handed over.
+    pub(super) fn give_back(&self, attempts: impl IntoIterator<Item = Attempt>) {
+        for attempt in attempts {
+            self.recorder.tell(Note::Back(attempt));
+        }
+    }
+
+    /// Waits until everything begun is recorded.
+    pub(super) async fn drained(&self) {
+        self.handing_over.close();
+        self.handing_over.wait().await;
+        self.recorder.drained().await;
+    }
+
+    pub(super) fn count_begun(&self, begun: usize, suppressed: usize, campaign: CampaignKey, closed: i64) {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.tally.begun += begun as u64;
+        books.tally.suppressed += suppressed as u64;
+        books.close(campaign, closed);
+        metrics::counter!("muster_deliveries_begun_total").increment(begun as u64);
+        metrics::counter!("muster_deliveries_total", "outcome" => "suppressed").increment(suppressed as u64);
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).tally
+    }
+
+    pub(super) fn take_closed(&self) -> Vec<CampaignKey> {
+        std::mem::take(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner).closed).into_iter().collect()
+    }
+}
+
+impl Books {
+    pub(super) fn record(&mut self, campaign: CampaignKey, report: RecordReport) {
+        self.tally.recorded.add(report);
+        self.close(campaign, report.closed);
+        let outcomes = [
+            ("sent", report.sent),
+            ("again", report.again),
+            ("failed", report.failed),
+            ("in_doubt", report.in_doubt),
+            ("cancelled", report.cancelled),
+        ];
+        for (outcome, count) in outcomes {
+            metrics::counter!("muster_deliveries_total", "outcome" => outcome).increment(count as u64);
+        }
+    }
+
+    fn close(&mut self, campaign: CampaignKey, closed: i64) {
+        if closed > 0 {
+            self.closed.insert(campaign);
+        }
+    }
+}

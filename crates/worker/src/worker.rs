@@ -1,0 +1,170 @@
+//! The worker: planning, delivering and housekeeping side by side, until told to end.
+//!
+//! Nothing that happens in one of them ends the process: storage that is away is waited for, and a loop that panics
+//! begins anew.
+
+use crate::deliver::{DeliverLimits, DeliverPass, Deliveries};
+use crate::housekeeping::{AdoptError, adopt, reap};
+use crate::pace::{Nudge, Pace, rest};
+use crate::plan::{PlanOptions, PlanPass};
+use crate::trouble::Trouble;
+use muster_domain::ports::advance::AdvanceStore;
+use muster_domain::ports::delivery::Reaper;
+use muster_domain::ports::store::{Store, StoreResult};
+use muster_domain::ports::transport::JournalArchive;
+use muster_domain::ports::work::{TimeLapse, WorkQueue};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Leases that ran out are looked for this often.
+const REAP_EVERY: Duration = Duration::from_secs(3);
+/// Journals of processes that are gone are looked for this often, and at the start.
+const ADOPT_EVERY: Duration = Duration::from_secs(30);
+/// After a panic; the same again would most likely follow at once.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct WorkerPorts {
+    /// Transactions.
+    pub store: Arc<dyn Store>,
+    /// What there is to do.
+    pub queue: Arc<dyn WorkQueue>,
+    /// Moving enrollments on.
+    pub advancing: Arc<dyn AdvanceStore>,
+    /// Business time.
+    pub lapse: Arc<dyn TimeLapse>,
+    /// Mail.
+    pub deliveries: Deliveries,
+    /// Leases that ran out.
+    pub reaper: Arc<dyn Reaper>,
+    /// Journals of processes that are gone.
+    pub archive: Arc<dyn JournalArchive>,
+}
+
+/// How much a worker does at once, and how often it looks.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerOptions {
+    /// Of planning.
+    pub plan: PlanOptions,
+    /// Of delivering.
+    pub deliver: DeliverLimits,
+    /// Of all loops.
+    pub pace: Pace,
+}
+
+/// One worker; any number of them, in any number of processes, share the work.
+#[derive(Clone)]
+pub struct Worker {
+    ports: WorkerPorts,
+    options: WorkerOptions,
+    planning: Nudge,
+    delivering: Nudge,
+}
+
+impl Worker {
+    /// A worker over these ports. It does nothing yet.
+    pub fn new(ports: WorkerPorts, options: WorkerOptions) -> Self {
+        Self { ports, options, planning: Nudge::default(), delivering: Nudge::default() }
+    }
+
+    /// Works until `end`, then claims nothing more, lets what has begun come to its end (at most 25 s) and returns.
+    pub async fn run(self, end: CancellationToken) {
+        tokio::join!(
+            supervise("planning", &end, || self.clone().plan(end.clone())),
+            supervise("delivering", &end, || self.clone().deliver(end.clone())),
+            supervise("housekeeping", &end, || self.clone().keep_house(end.clone())),
+        );
+    }
+
+    async fn plan(self, end: CancellationToken) {
+        let WorkerPorts { store, queue, advancing, lapse, .. } = self.ports;
+        let mut pass = PlanPass::new(store, queue, advancing, lapse, self.options.plan);
+        let mut trouble = Trouble::of("planning");
+        loop {
+            let pause = match pass.tick().await {
+                Ok(report) => {
+                    trouble.over();
+                    if report.queued > 0 {
+                        self.delivering.give();
+                    }
+                    if report.did_something() { Duration::ZERO } else { self.options.pace.idle }
+                }
+                Err(error) => self.options.pace.after_failures(trouble.met(&error)),
+            };
+            if !rest(pause, &self.planning, &end).await {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(self, end: CancellationToken) {
+        let pass = DeliverPass::new(self.ports.deliveries, self.options.deliver);
+        let planning = self.planning;
+        pass.run(self.options.pace, self.delivering, end, |_| planning.give()).await;
+    }
+
+    async fn keep_house(self, end: CancellationToken) {
+        let mut trouble = Trouble::of("housekeeping");
+        let mut adopt_at = Instant::now();
+        loop {
+            let pause = match self.put_right(&mut adopt_at).await {
+                Ok(()) => {
+                    trouble.over();
+                    REAP_EVERY
+                }
+                Err(error) => self.options.pace.after_failures(trouble.met(&error)),
+            };
+            if !rest(pause, &Nudge::default(), &end).await {
+                return;
+            }
+        }
+    }
+
+    /// One round of housekeeping. Nothing is reaped while journals cannot be settled, because they know more.
+    async fn put_right(&self, adopt_at: &mut Instant) -> StoreResult<()> {
+        let policy = &self.options.deliver.policy;
+        let mut found = false;
+        if Instant::now() >= *adopt_at {
+            match adopt(&*self.ports.archive, &*self.ports.deliveries.store, policy).await {
+                Ok(report) => found = report.orphans > 0,
+                Err(AdoptError::Store(error)) => return Err(error),
+                Err(error @ AdoptError::Journal(_)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "journals cannot be adopted; leases decide"
+                    );
+                }
+            }
+            *adopt_at = Instant::now() + ADOPT_EVERY;
+        }
+        let reaped = reap(&*self.ports.reaper, policy).await?;
+        if found || reaped.returned > 0 || reaped.in_doubt > 0 {
+            self.delivering.give();
+            self.planning.give();
+        }
+        Ok(())
+    }
+}
+
+/// Runs a loop to its end; one that panics begins anew after a moment.
+async fn supervise<F>(name: &'static str, end: &CancellationToken, run: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        match AbortOnDropHandle::new(tokio::spawn(run())).await {
+            Err(error) if error.is_panic() => tracing::error!(name, "a loop of the worker panicked and begins anew"),
+            Ok(()) | Err(_) => return,
+        }
+        if end.run_until_cancelled(tokio::time::sleep(AFTER_PANIC)).await.is_none() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

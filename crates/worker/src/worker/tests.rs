@@ -1,0 +1,128 @@
+//! The worker's loops over mocked ports, in virtual tokio time.
+
+use super::*;
+use muster_domain::ports::advance::MockAdvanceStore;
+use muster_domain::ports::delivery::{MockDeliveryStore, MockReaper, ReapReport};
+use muster_domain::ports::store::{StoreError, Tx, Workspace};
+use muster_domain::ports::templates::{MockComposer, MockTemplates};
+use muster_domain::ports::tokens::MockTokens;
+use muster_domain::ports::transport::{MockJournal, MockJournalArchive, MockMailTransport};
+use muster_domain::ports::work::{MockTimeLapse, MockWorkQueue, WorkAtHand};
+use muster_domain::usecases::write_letter::Desk;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_panics_begins_anew_and_the_process_goes_on() {
+    let (runs, end) = (AtomicU32::new(0), CancellationToken::new());
+    supervise("test", &end, || {
+        let run = runs.fetch_add(1, Ordering::SeqCst);
+        async move { assert!(run >= 2, "the first two runs panic") }
+    })
+    .await;
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_panics_when_the_end_has_come_is_left_alone() {
+    let (runs, end) = (AtomicU32::new(0), CancellationToken::new());
+    end.cancel();
+    supervise("test", &end, || {
+        runs.fetch_add(1, Ordering::SeqCst);
+        async { panic!("always") }
+    })
+    .await;
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+/// Ports over nothing: no work, no mail, no journals; `at_hand` answers as told.
+fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
+    let mut store = MockDeliveryStore::new();
+    store.expect_due_campaigns().returning(|| Ok(Vec::new()));
+    let mut lapse = MockTimeLapse::new();
+    lapse.expect_tick().returning(|| Ok(None));
+    let mut reaper = MockReaper::new();
+    reaper.expect_reap().returning(|_| Ok(ReapReport::default()));
+    let mut archive = MockJournalArchive::new();
+    archive.expect_adopt().returning(|| Ok(None));
+    let mut transport = MockMailTransport::new();
+    transport.expect_sessions_at_most().return_const(2_usize);
+    WorkerPorts {
+        store: Arc::new(NoTransactions),
+        queue: Arc::new(queue),
+        advancing: Arc::new(MockAdvanceStore::new()),
+        lapse: Arc::new(lapse),
+        deliveries: Deliveries {
+            store: Arc::new(store),
+            transport: Arc::new(transport),
+            journal: Arc::new(MockJournal::new()),
+            desk: Desk {
+                templates: Arc::new(MockTemplates::new()),
+                composer: Arc::new(MockComposer::new()),
+                tokens: Arc::new(MockTokens::new()),
+                public_url: "http://muster.test".to_owned(),
+            },
+        },
+        reaper: Arc::new(reaper),
+        archive: Arc::new(archive),
+    }
+}
+
+/// Nothing asks for a transaction here.
+struct NoTransactions;
+
+#[async_trait::async_trait]
+impl Store for NoTransactions {
+    async fn begin(&self, _: Workspace) -> StoreResult<Tx> {
+        Err(StoreError::Conflict)
+    }
+}
+
+fn options() -> WorkerOptions {
+    WorkerOptions { plan: PlanOptions::default(), deliver: DeliverLimits::for_sessions(2), pace: Pace::default() }
+}
+
+/// The next answers of storage, in order; nothing to do after the last.
+fn answers(told: Vec<StoreResult<WorkAtHand>>) -> (MockWorkQueue, Arc<AtomicU32>) {
+    let (mut queue, asked) = (MockWorkQueue::new(), Arc::new(AtomicU32::new(0)));
+    let (counted, told) = (Arc::clone(&asked), Mutex::new(VecDeque::from(told)));
+    queue.expect_at_hand().returning(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        told.lock().unwrap().pop_front().unwrap_or_else(|| Ok(WorkAtHand::default()))
+    });
+    (queue, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage_that_is_away_is_waited_for_and_a_panic_does_not_end_the_worker() {
+    let away = || Err(StoreError::Unavailable("away".into()));
+    let (queue, asked) = answers(vec![away(), away(), away()]);
+    let mut ports = idle_ports(queue);
+    // Housekeeping panics in its first round.
+    let (mut archive, first) = (MockJournalArchive::new(), AtomicU32::new(0));
+    archive.expect_adopt().returning(move || {
+        assert!(first.fetch_add(1, Ordering::SeqCst) > 0, "the first time it panics");
+        Ok(None)
+    });
+    ports.archive = Arc::new(archive);
+    let end = CancellationToken::new();
+    let running = tokio::spawn(Worker::new(ports, options()).run(end.clone()));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(asked.load(Ordering::SeqCst) > 10, "it went on asking");
+    assert!(!running.is_finished());
+    end.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_ends_at_once() {
+    let (queue, _) = answers(Vec::new());
+    let end = CancellationToken::new();
+    let running = tokio::spawn(Worker::new(idle_ports(queue), options()).run(end.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let asked_at = Instant::now();
+    end.cancel();
+    running.await.unwrap();
+    assert!(asked_at.elapsed() < Duration::from_secs(1), "{:?}", asked_at.elapsed());
+}
