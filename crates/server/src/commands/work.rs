@@ -1,0 +1,114 @@
+//! `muster work`: walks contacts through campaigns and sends.
+
+use crate::config::{
+    ConfigProblems, DatabaseArgs, HttpAddrArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir,
+    StateDirArgs, Surroundings,
+};
+use crate::running::engine::Engine;
+use crate::running::{WORKER_POOL, database, signals};
+use crate::wiring::WorkerSettings;
+use anyhow::Context;
+use clap::Args;
+use muster_adapters::postgres::PgStore;
+use muster_adapters::smtp::SmtpConfig;
+use secrecy::SecretString;
+use std::process::ExitCode;
+
+/// Walk contacts through campaigns and send mail.
+///
+/// As many as you like may share one database, and one state folder on each machine; they share the work without
+/// being told of each other. It listens on no port.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  export MUSTER_SECRET_KEY=…   # the one of `muster serve`\n  \
+    muster work --database-url postgres://postgres@localhost/muster --smtp-url smtp://127.0.0.1:2525")]
+pub struct WorkArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Where `muster serve` listens: the default base of links follows it.
+    #[command(flatten)]
+    pub http: HttpAddrArgs,
+    /// The base of links.
+    #[command(flatten)]
+    pub public: PublicUrlArgs,
+    /// The mail server.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
+    /// The key that signs links.
+    #[command(flatten)]
+    pub secret: SecretKeyArgs,
+    /// Where journals are kept.
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// What `work` works with.
+#[derive(Debug)]
+pub struct WorkConfig {
+    /// The database.
+    pub database_url: SecretString,
+    /// The base of links.
+    pub public_url: PublicUrl,
+    /// The mail server.
+    pub smtp: SmtpConfig,
+    /// The key that signs links.
+    pub secret_key: SecretKey,
+    /// Where journals are kept.
+    pub state_dir: StateDir,
+}
+
+impl WorkArgs {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// All that is wrong at once.
+    pub fn resolve(&self, surroundings: &Surroundings) -> Result<WorkConfig, ConfigProblems> {
+        let mut problems = ConfigProblems::default();
+        let database_url = self.database.required(&mut problems);
+        let http_addr = self.http.resolve(&mut problems);
+        let named = self.public.optional(&mut problems);
+        let public_url = named.or_else(|| PublicUrl::local(http_addr?).ok());
+        let smtp = self.smtp.required(&mut problems);
+        let secret_key = self.secret.required(&mut problems);
+        let state_dir = self.state.resolve(&mut problems, surroundings);
+        let config = database_url.zip(public_url).zip(smtp).zip(secret_key).zip(state_dir);
+        problems.finish(config.map(|((((database_url, public_url), smtp), secret_key), state_dir)| WorkConfig {
+            database_url,
+            public_url,
+            smtp,
+            secret_key,
+            state_dir,
+        }))
+    }
+}
+
+/// Works until told to stop; waits for the database until it is there and migrated.
+///
+/// # Errors
+/// When the state folder cannot be used.
+pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
+    let surroundings = Surroundings::of_this_process();
+    let config = args.resolve(&surroundings)?;
+    let stop = signals::stop_on_signal()?;
+    config.public_url.warn();
+    let folder = config.state_dir.path();
+    config.state_dir.create(&surroundings).with_context(|| format!("cannot make {}", folder.display()))?;
+    let store = PgStore::new(&config.database_url, WORKER_POOL)?;
+    if !database::wait_until_ready(&store, &stop).await {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut engine = Engine::start(WorkerSettings {
+        store,
+        secret: config.secret_key.to_secret(),
+        public_url: config.public_url.to_string(),
+        smtp: config.smtp,
+        state_dir: folder.to_owned(),
+    })?;
+    tracing::info!(target: "muster", "working");
+    tokio::select! {
+        () = stop.cancelled() => {}
+        error = engine.ended() => return Err(error),
+    }
+    engine.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

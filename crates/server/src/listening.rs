@@ -1,0 +1,15 @@
+//! Listening sockets for the HTTP servers, bound before the server is built so that port 0 can be asked for its number.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// Listens on `address`. A port that a stopped server left behind in `TIME_WAIT` can be had at once.
+///
+/// # Errors
+/// When the address is in use, not of this machine, or not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    // The standard library sets SO_REUSEADDR on Unix.
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

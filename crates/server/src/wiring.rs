@@ -1,0 +1,104 @@
+//! Ports onto adapters: the only place that knows which is which.
+
+use anyhow::Context;
+use muster_adapters::journal::{FileJournal, FileJournalArchive};
+use muster_adapters::mime::MimeComposer;
+use muster_adapters::postgres::PgStore;
+use muster_adapters::smtp::{SmtpConfig, SmtpTransport};
+use muster_adapters::template::MinijinjaTemplates;
+use muster_adapters::tokens::SealedTokens;
+use muster_api::{ApiParts, ApiState};
+use muster_domain::ports::transport::MailTransport;
+use muster_domain::usecases::write_letter::Desk;
+use muster_worker::deliver::{DeliverLimits, Deliveries};
+use muster_worker::pace::Pace;
+use muster_worker::plan::PlanOptions;
+use muster_worker::worker::{Worker, WorkerOptions, WorkerPorts};
+use secrecy::SecretSlice;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the API works with.
+pub struct ApiSettings {
+    /// Storage.
+    pub store: PgStore,
+    /// The installation's secret, the same on all nodes.
+    pub secret: SecretSlice<u8>,
+    /// Where people reach this installation.
+    pub public_url: String,
+    /// What sends test mails; without one they are refused.
+    pub transport: Option<Arc<dyn MailTransport>>,
+}
+
+/// The state of the REST API over PostgreSQL.
+pub fn api_state(settings: ApiSettings) -> Arc<ApiState> {
+    let store = Arc::new(settings.store);
+    Arc::new(ApiState::new(ApiParts {
+        store: store.clone(),
+        keys: store.clone(),
+        readiness: store,
+        tokens: Arc::new(SealedTokens::new(&settings.secret, &[])),
+        templates: Arc::new(MinijinjaTemplates::new()),
+        composer: Arc::new(MimeComposer),
+        transport: settings.transport,
+        secret: settings.secret,
+        public_url: settings.public_url,
+    }))
+}
+
+/// A transport for test mails, apart from the worker's, so that neither waits for the other's sessions.
+///
+/// # Errors
+/// When a file that the mail server's settings name cannot be read.
+pub fn test_transport(smtp: SmtpConfig) -> anyhow::Result<Arc<dyn MailTransport>> {
+    Ok(Arc::new(SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?))
+}
+
+/// What a worker works with.
+pub struct WorkerSettings {
+    /// Storage, with connections of its own.
+    pub store: PgStore,
+    /// The installation's secret, the same on all nodes.
+    pub secret: SecretSlice<u8>,
+    /// Where people reach this installation.
+    pub public_url: String,
+    /// The mail server.
+    pub smtp: SmtpConfig,
+    /// Where journals are kept.
+    pub state_dir: PathBuf,
+}
+
+/// A worker over PostgreSQL and SMTP, and the transport it sends through, to be closed after it has ended.
+///
+/// # Errors
+/// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
+pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
+    let WorkerSettings { store, secret, public_url, smtp, state_dir } = settings;
+    let limits = DeliverLimits::for_sessions(smtp.sessions);
+    let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
+    let journal =
+        FileJournal::open(&state_dir).with_context(|| format!("no journal can be kept in {}", state_dir.display()))?;
+    let store = Arc::new(store);
+    let desk = Desk {
+        templates: Arc::new(MinijinjaTemplates::new()),
+        composer: Arc::new(MimeComposer),
+        tokens: Arc::new(SealedTokens::new(&secret, &[])),
+        public_url: public_url.trim_end_matches('/').to_owned(),
+    };
+    let ports = WorkerPorts {
+        store: store.clone(),
+        queue: store.clone(),
+        advancing: store.clone(),
+        lapse: store.clone(),
+        deliveries: Deliveries {
+            store: store.clone(),
+            transport: Arc::new(transport.clone()),
+            journal: Arc::new(journal),
+            desk,
+        },
+        reaper: store,
+        archive: Arc::new(FileJournalArchive::new(&state_dir)),
+    };
+    let options = WorkerOptions { plan: PlanOptions::default(), deliver: limits, pace: Pace::default() };
+    Ok((Worker::new(ports, options), transport))
+}

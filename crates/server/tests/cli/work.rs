@@ -1,0 +1,134 @@
+//! `muster work`, as many as one likes, beside one `muster serve`.
+
+use crate::program::{Program, muster, text};
+use muster_server::catcher::{Catcher, CatcherOptions};
+use muster_testkit::database::TestDatabase;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const SECRET: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+
+/// One installation: the settings that all its processes share.
+struct Installation<'a> {
+    database: &'a TestDatabase,
+    catcher: &'a Catcher,
+    state: &'a Path,
+}
+
+impl Installation<'_> {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = muster(arguments);
+        command
+            .env("DATABASE_URL", self.database.url().expose_secret())
+            .env("MUSTER_SECRET_KEY", SECRET)
+            .env("MUSTER_STATE_DIR", self.state)
+            .env("MUSTER_SMTP_URL", format!("smtp://{}", self.catcher.smtp_addr()));
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Program {
+        Program::start(self.command(arguments))
+    }
+}
+
+/// A caller of the API.
+struct Caller {
+    base: String,
+    key: String,
+    client: reqwest::Client,
+}
+
+impl Caller {
+    async fn post(&self, path: &str, media_type: &str, body: String) -> Value {
+        let request =
+            self.client.post(format!("{}/api{path}", self.base)).header("Content-Type", media_type).body(body);
+        self.answer(request).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.answer(self.client.get(format!("{}/api{path}", self.base))).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Value {
+        let answer = request.bearer_auth(&self.key).send().await.expect("an answer");
+        let (status, body) = (answer.status(), answer.text().await.expect("a body"));
+        assert!(status.is_success(), "{status} {body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// Imports so many contacts and launches a broadcast to them; the path of the campaign.
+    async fn launch(&self, contacts: usize) -> String {
+        let rows: Vec<String> = (0..contacts).map(|n| format!("reader{n}@example.test,Reader {n}")).collect();
+        self.post("/contacts/import", "text/csv", format!("email,firstName\n{}\n", rows.join("\n"))).await;
+        let rules = json!({"field": "email", "op": "exists", "value": true});
+        let segment = json!({"name": "All", "kind": "dynamic", "rules": rules}).to_string();
+        let segment = self.post("/segments", "application/json", segment).await;
+        let campaign = json!({"name": "News", "campaignType": "broadcast", "segmentId": segment["id"],
+            "fromName": "News", "fromEmail": "news@example.test"});
+        let campaign = self.post("/campaigns", "application/json", campaign.to_string()).await;
+        let path = format!("/campaigns/{}", campaign["id"].as_str().expect("an id"));
+        let step = json!({"name": "News", "stepType": "email", "subjectLine": "Hello {{ firstName }}",
+            "emailContent": "<p>News</p>"});
+        self.post(&format!("{path}/steps"), "application/json", step.to_string()).await;
+        self.post(&format!("{path}/launch"), "application/json", "{}".to_owned()).await;
+        path
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_share_a_campaign_and_nobody_gets_it_twice() {
+    const CONTACTS: usize = 400;
+    muster_server::crypto::install_provider();
+    let database = TestDatabase::create().await;
+    let catcher = Catcher::start(CatcherOptions::default()).await.expect("a catcher");
+    let state = tempfile::tempdir().expect("a folder");
+    let installation = Installation { database: &database, catcher: &catcher, state: state.path() };
+
+    let serve = installation.start(&["serve", "--http-addr", "127.0.0.1:0"]);
+    let mut workers = [installation.start(&["work"]), installation.start(&["work"])];
+    let line = serve.wait_for_log("serving http://");
+    let base =
+        line.split_once("serving ").and_then(|(_, rest)| rest.split_once("/api")).expect("an address").0.to_owned();
+    let made = installation.command(&["keys", "create", "--tenant", "acme", "--workspace", "main"]).output();
+    let key = text(&made.expect("a key").stdout).trim().to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let caller = Caller { base, key, client };
+
+    let campaign = caller.launch(CONTACTS).await;
+    let give_up = Instant::now() + crate::program::PATIENCE;
+    while caller.get(&campaign).await["campaign"]["status"] != "completed" {
+        assert!(Instant::now() < give_up, "{}\n{}", workers[0].log(), workers[1].log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let balance = caller.get(&format!("{campaign}/balance")).await;
+    assert_eq!(balance["balanced"], true, "{balance}");
+    assert_eq!(balance["steps"][0]["sent"], CONTACTS, "{balance}");
+    let mails = catcher.messages();
+    let recipients: HashSet<&str> = mails.iter().map(|mail| mail.recipients[0].as_str()).collect();
+    assert_eq!((mails.len(), recipients.len(), catcher.stats().duplicates), (CONTACTS, CONTACTS, 0));
+
+    for worker in &mut workers {
+        worker.signal("TERM");
+        assert_eq!(worker.wait().code(), Some(0), "{}", worker.log());
+    }
+    let journals = state.path().join("journal").read_dir().expect("journals").count();
+    assert_eq!(journals, 0, "a worker that ends in order leaves no journal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_waits_for_a_database_that_is_not_migrated_and_then_begins() {
+    let database = TestDatabase::create_empty().await;
+    let catcher = Catcher::start(CatcherOptions::default()).await.expect("a catcher");
+    let state = tempfile::tempdir().expect("a folder");
+    let installation = Installation { database: &database, catcher: &catcher, state: state.path() };
+    let mut worker = installation.start(&["work"]);
+    assert!(worker.wait_for_log("waiting for the database").contains("muster migrate"));
+    muster_adapters::postgres::migrate(database.url()).await.expect("migrations");
+    worker.wait_for_log("working");
+    worker.signal("INT");
+    assert_eq!(worker.wait().code(), Some(0), "{}", worker.log());
+}

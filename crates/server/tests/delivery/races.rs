@@ -1,0 +1,131 @@
+//! Pausing, unsubscribing, suppressing and erasing while mail goes out at full speed.
+
+use crate::{Worker, assert_each_once, quick_mail, until, until_sent};
+use muster_adapters::postgres::PgStore;
+use muster_domain::model::ids::ContactId;
+use muster_domain::ports::store::{StoreError, in_tx};
+use muster_domain::usecases::erase_contact::{EraseContact, EraseContactError, erase_contact};
+use muster_domain::usecases::suppress_address::{SuppressAddress, SuppressAddressError, suppress_address};
+use muster_domain::usecases::unsubscribe::unsubscribe;
+use muster_testkit::fake_mail::{FakeBehaviour, FakeMail, MailEvent};
+use muster_testkit::mail_queue::MailQueue;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_after_a_pause_has_returned() {
+    let queue = MailQueue::of(4_000).await;
+    let mail = FakeMail::new(FakeBehaviour { delay: Duration::from_micros(300), ..FakeBehaviour::default() });
+    let workers = [Worker::start(Arc::new(queue.store()), &mail), Worker::start(Arc::new(queue.store()), &mail)];
+    let store = queue.store();
+    let mut pauses: Vec<(Instant, Instant)> = Vec::new();
+    for round in 0..60_u64 {
+        tokio::time::sleep(Duration::from_millis(2 + round % 7)).await;
+        queue.pause(&store).await;
+        let paused = Instant::now();
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        let resumed = Instant::now();
+        queue.resume(&store).await;
+        pauses.push((paused, resumed));
+    }
+    until_sent(&queue, 4_000).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    let begins: Vec<Instant> =
+        mail.log().into_iter().filter(|entry| entry.event == MailEvent::Begin).map(|entry| entry.at).collect();
+    let broken = pauses.iter().filter(|(paused, resumed)| begins.iter().any(|at| paused < at && at < resumed)).count();
+    assert_eq!(broken, 0, "of {} pauses", pauses.len());
+    let first = begins.iter().min().unwrap();
+    let last = begins.iter().max().unwrap();
+    let under_way = pauses.iter().filter(|(paused, _)| first < paused && paused < last).count();
+    assert!(under_way >= 50, "only {under_way} pauses came while mail was going out");
+    assert_each_once(&mail.accepted(), 4_000);
+    queue.assert_books().await;
+}
+
+/// Unsubscribes, suppresses or erases.
+async fn stop_mail_to(store: &PgStore, queue: &MailQueue, contact: &str, index: i64, how: usize) {
+    let delivery = queue.delivery(index);
+    let email = format!("c{}@example.org", index + 1);
+    loop {
+        let stopped: Result<(), StoreError> = in_tx(store, queue.workspace, async |tx| match how % 3 {
+            0 => unsubscribe(tx, delivery).await.map(|_| ()),
+            1 => {
+                let command = SuppressAddress { email: email.clone(), reason: None, source: None };
+                match suppress_address(tx, &command).await {
+                    Err(SuppressAddressError::Store(error)) => Err(error),
+                    other => other.map(|_| ()).map_err(|error| StoreError::Internal(error.into())),
+                }
+            }
+            _ => match erase_contact(tx, EraseContact { id: ContactId(contact.parse().unwrap()) }).await {
+                Err(EraseContactError::Store(error)) => Err(error),
+                other => other.map_err(|error| StoreError::Internal(error.into())),
+            },
+        })
+        .await;
+        match stopped {
+            Ok(()) => return,
+            Err(StoreError::Conflict) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_to_who_has_unsubscribed_or_is_suppressed_or_erased() {
+    const CONTACTS: i64 = 1_500;
+    let queue = MailQueue::of(CONTACTS).await;
+    let ids = queue.text("SELECT string_agg(id::text, ' ' ORDER BY contact_no) FROM contacts").await;
+    let ids: Vec<&str> = ids.split(' ').collect();
+    let behaviour = FakeBehaviour { delay: Duration::from_millis(8), sessions: 4, ..FakeBehaviour::default() };
+    let mail = FakeMail::new(behaviour);
+    let workers = [Worker::start(Arc::new(queue.store()), &mail), Worker::start(Arc::new(queue.store()), &mail)];
+    let store = queue.store();
+    let mut stopped: HashMap<String, Instant> = HashMap::new();
+    // From the far end, so that they meet the mail on its way.
+    for (how, index) in (0..CONTACTS).rev().step_by(5).enumerate() {
+        stop_mail_to(&store, &queue, ids[usize::try_from(index).unwrap()], index, how).await;
+        stopped.insert(format!("c{}@example.org", index + 1), Instant::now());
+    }
+    until(&queue, "SELECT count(*) FROM outbox", 0).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    let late: Vec<_> = mail
+        .log()
+        .into_iter()
+        .filter(|entry| entry.event == MailEvent::Begin)
+        .filter(|entry| stopped.get(&entry.recipient).is_some_and(|at| entry.at > *at))
+        .map(|entry| entry.recipient)
+        .collect();
+    assert!(late.is_empty(), "begun too late: {late:?}");
+    let kept = queue.number("SELECT count(*) FROM messages WHERE state IN ('u', 'x')").await;
+    assert!(kept > 50, "only {kept} were stopped before their mail");
+    assert_eq!(queue.messages('s').await + kept, CONTACTS);
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_under_load_is_quick() {
+    let queue = MailQueue::of(3_000).await;
+    let mail = quick_mail();
+    let worker = Worker::start(Arc::new(queue.store()), &mail);
+    while mail.accepted().len() < 200 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let store = queue.store();
+    let asked = Instant::now();
+    let mut under_way = queue.pause(&store).await;
+    let held = asked.elapsed();
+    while under_way > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        under_way = queue.in_flight(&store).await;
+    }
+    let done = asked.elapsed();
+    assert!(done < Duration::from_secs(2), "held after {held:?}, done after {done:?}");
+    worker.stop().await;
+    assert!(queue.queued('p').await > 0);
+    queue.assert_books().await;
+}
