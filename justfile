@@ -36,3 +36,7 @@ lifecycle:
 schema:
     UPDATE_DOCS=1 cargo test --quiet --package muster-adapters --test postgres schema
     rustfmt --edition 2024 crates/adapters/src/postgres/schema.rs
+
+# Try generated requests against the whole API for so many seconds; installs schemathesis into a throwaway folder.
+schemathesis SECONDS="300":
+    crates/server/tests/schemathesis.sh {{ SECONDS }}

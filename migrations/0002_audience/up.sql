@@ -45,7 +45,7 @@ CREATE TABLE contacts (
     erased_at    timestamptz,
     PRIMARY KEY (tenant_no, contact_no),
     UNIQUE (tenant_no, id),
-    UNIQUE (tenant_no, workspace_no, email_key),
+    UNIQUE (tenant_no, email_key, workspace_no),    -- in this order: a tenant's suppressions look without a workspace
     CHECK ((email IS NULL) = (email_key IS NULL)),
     CHECK ((erased_at IS NOT NULL) = (email IS NULL))
 );

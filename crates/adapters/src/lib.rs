@@ -1,9 +1,9 @@
 //! Adapters.
 
 pub mod embedded;
-pub mod postgres;
-pub mod smtp;
-pub mod tokens;
 pub mod journal;
 pub mod mime;
+pub mod postgres;
+pub mod smtp;
 pub mod template;
+pub mod tokens;

@@ -80,7 +80,8 @@ fn complete(item: &mut PathItem) {
             if let RefOr::T(parameter) = parameter
                 && parameter.name == "If-Match"
             {
-                parameter.description = Some("The version that is to be changed, as `ETag` gave it; 412 when it is another.".into());
+                parameter.description =
+                    Some("The version that is to be changed, as `ETag` gave it; 412 when it is another.".into());
                 parameter.schema = Some(entity_tag());
                 parameter.required = Required::False;
             }
@@ -123,11 +124,15 @@ fn refusals(operation: &Operation, method: &str, streams: bool) -> Vec<(&'static
     let mut refusals = vec![
         ("401", "No valid API key"),
         ("403", "The key lacks the scope"),
+        ("414", "The address is longer than 8 KiB"),
+        ("431", "The headers are larger than 16 KiB"),
         ("500", "A failure on our side"),
         ("503", "Not available at the moment; see Retry-After"),
     ];
     if in_path {
         refusals.push(("404", "Not there, or somebody else's"));
+    } else if method == "POST" && !streams {
+        refusals.push(("404", "With an Idempotency-Key that was used before: what was answered then is erased"));
     }
     if takes_json {
         refusals.push(("400", "The body is not JSON"));

@@ -1,6 +1,8 @@
 //! The whole URL table.
 
-use crate::endpoints::{campaigns, contacts, enrollments, keys, lifecycle, reports, segments, steps, suppressions, unsubscribing};
+use crate::endpoints::{
+    campaigns, contacts, enrollments, keys, lifecycle, reports, segments, steps, suppressions, unsubscribing,
+};
 use crate::{allow, auth, docs, health, metrics};
 use actix_web::middleware::from_fn;
 use actix_web::web;

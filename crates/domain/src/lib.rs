@@ -5,6 +5,6 @@
 pub mod authoring;
 pub mod model;
 pub mod ports;
-pub mod usecases;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod usecases;

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::{demo, doctor, keys, migrate, openapi, serve, up, work};
-use crate::telemetry::LogArgs;
+use crate::telemetry::{self, LogArgs};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -34,6 +34,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// What is logged unless something else is asked for. A demo shows bars, which lines of the log would tear apart.
+    pub fn usual_log_filter(&self) -> &'static str {
+        if matches!(self, Self::Demo(_)) { "warn" } else { telemetry::USUAL }
+    }
+
     /// Does it. The exit status says whether what was asked for is so.
     ///
     /// # Errors

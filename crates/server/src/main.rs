@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    telemetry::start(&cli.log)?;
+    telemetry::start(&cli.log, cli.command.usual_log_filter())?;
     crypto::install_provider();
     for unknown in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         tracing::warn!(target: "muster", "{unknown}");

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A bar: name, how far, how much, how fast, a word.
-const TEMPLATE: &str = "{prefix} {bar:32.cyan/dim} {human_pos:>9}/{human_len:<9} {rate}  {msg}";
+const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {human_pos:>9}/{human_len:<9} {rate}  {msg}";
 
 /// All stages of one command.
 pub struct Progress {
     bars: Option<MultiProgress>,
+    /// A bar that nobody holds any more is wiped out by the next line above the bars.
+    shown: Mutex<Vec<ProgressBar>>,
 }
 
 /// One stage: a name, how much is done of how much, how fast. Shared freely between threads and tasks.
@@ -36,7 +38,8 @@ impl Progress {
     /// Bars when standard output is a terminal, else lines.
     pub fn on_stdout() -> Self {
         let bars = io::stdout().is_terminal();
-        Self { bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(15))) }
+        let bars = bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(15)));
+        Self { bars, shown: Mutex::default() }
     }
 
     /// Begins a stage of `total` units called `unit` (contacts, mails). Names are padded, so that bars stand below
@@ -48,6 +51,7 @@ impl Progress {
         };
         bar.set_style(style(unit));
         bar.set_prefix(format!("{name:<12}"));
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(bar.clone());
         Stage { name: name.to_owned(), bar, lines }
     }
 
@@ -151,11 +155,12 @@ fn rate(done: u64, elapsed: Duration) -> String {
 mod tests {
     use super::{Lines, Progress, TEMPLATE, rate};
     use indicatif::ProgressStyle;
+    use std::sync::Mutex;
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_stage_counts_without_a_terminal() {
-        let progress = Progress { bars: None };
+        let progress = Progress { bars: None, shown: Mutex::default() };
         let stage = progress.stage("Import", 500, "contacts");
         stage.add(200);
         stage.set_total(600);

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless something else is asked for.
-const USUAL: &str = "info";
+pub const USUAL: &str = "info";
 
 /// Crates that write more than they should: statements with their parameters, addresses with their query,
 /// the dialogue with a mail server. They log warnings only, unless a filter names them.
@@ -34,9 +34,9 @@ pub struct LogArgs {
     /// The form of the log.
     #[arg(long, env = "MUSTER_LOG", value_enum, default_value_t = LogFormat::Text, global = true)]
     pub log: LogFormat,
-    /// What is logged, for example debug or muster_worker=trace,info.
-    #[arg(long, env = "MUSTER_LOG_FILTER", value_name = "FILTER", default_value = USUAL, global = true)]
-    pub log_filter: String,
+    /// What is logged, for example debug or muster_worker=trace,info [default: info; of a demo: warn].
+    #[arg(long, env = "MUSTER_LOG_FILTER", value_name = "FILTER", global = true)]
+    pub log_filter: Option<String>,
 }
 
 /// The form of the log.
@@ -48,12 +48,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging for the whole process.
+/// Starts logging for the whole process; `usual` is what is logged unless something else is asked for.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging was started before.
-pub fn start(args: &LogArgs) -> anyhow::Result<()> {
-    let filter = filter(&args.log_filter)?;
+pub fn start(args: &LogArgs, usual: &str) -> anyhow::Result<()> {
+    let asked = args.log_filter.as_deref().map(str::trim).filter(|asked| !asked.is_empty());
+    let filter = filter(asked.unwrap_or(usual))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match args.log {
         LogFormat::Text => {
@@ -67,8 +68,6 @@ pub fn start(args: &LogArgs) -> anyhow::Result<()> {
 
 /// The filter asked for, with the [`QUIET`] crates quiet unless it names them.
 fn filter(asked: &str) -> anyhow::Result<EnvFilter> {
-    let asked = asked.trim();
-    let asked = if asked.is_empty() { USUAL } else { asked };
     let named = |of: &str| asked.split(',').any(|directive| target(directive) == of);
     let quiet = QUIET.iter().filter(|quiet| !named(quiet)).map(|quiet| format!("{quiet}=warn"));
     let directives = std::iter::once(asked.to_owned()).chain(quiet).collect::<Vec<_>>().join(",");
@@ -83,7 +82,7 @@ fn target(directive: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::filter;
+    use super::{USUAL, filter};
     use std::io;
     use std::sync::{Arc, Mutex};
 
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_may_hold_personal_data_stays_out_even_of_debug_logs() {
-        for asked in ["", "info", "debug", "trace", "trace,muster=debug"] {
+        for asked in [USUAL, "debug", "trace", "trace,muster=debug"] {
             let log = logged(asked);
             assert!(log.contains("own info"), "{asked}: {log}");
             assert!(!log.contains("parameters") && !log.contains("query"), "{asked}: {log}");

@@ -206,7 +206,7 @@ impl MailQueue {
             ["outbox", "messages", "enrollments", "campaign_counters", "step_counters", "sending_quota", "stats"]
         {
             let expression = format!("SELECT string_agg(t::text, '; ' ORDER BY t::text) FROM {table} t");
-            all.push_str(&format!("{table}: {}\n", self.text(&expression).await));
+            all.extend([table, ": ", &self.text(&expression).await, "\n"]);
         }
         all
     }

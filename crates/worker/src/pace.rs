@@ -76,7 +76,7 @@ mod tests {
     async fn a_nudge_given_before_the_rest_is_not_lost() {
         let nudge = Nudge::default();
         nudge.give();
-        assert!(rest(Duration::from_secs(3600), &nudge, &CancellationToken::new()).await);
+        assert!(rest(Duration::from_hours(1), &nudge, &CancellationToken::new()).await);
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) fn classify(error: DieselError) -> StoreError {
     match error {
         DieselError::DatabaseError(kind, info) => {
             let failed = StatementFailed {
-                kind: describe(&kind, info.message()),
+                kind: describe(kind, info.message()),
                 constraint: info.constraint_name().map(str::to_owned),
             };
             match kind {
@@ -46,13 +46,15 @@ pub(crate) fn classify(error: DieselError) -> StoreError {
             }
         }
         // The transaction manager gave the connection up: what it was told last never arrived.
-        DieselError::BrokenTransactionManager => StoreError::Unavailable(Box::new(DieselError::BrokenTransactionManager)),
+        DieselError::BrokenTransactionManager => {
+            StoreError::Unavailable(Box::new(DieselError::BrokenTransactionManager))
+        }
         other => StoreError::Internal(Box::new(StatementFailed { kind: variant(&other), constraint: None })),
     }
 }
 
 /// The message of the server without what may come from a row: kept only for kinds that never quote one.
-fn describe(kind: &DatabaseErrorKind, message: &str) -> String {
+fn describe(kind: DatabaseErrorKind, message: &str) -> String {
     match kind {
         DatabaseErrorKind::Unknown => format!("database error: {}", first_clause(message)),
         other => format!("database error: {other:?}"),

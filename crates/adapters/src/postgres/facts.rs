@@ -104,7 +104,8 @@ pub(crate) async fn of(
     .get_results(conn)
     .await
     .store()?;
-    let mut facts: HashMap<_, _> = rows.into_iter().map(|row| (ContactNo(row.contact_no), ContactFacts::from(row))).collect();
+    let mut facts: HashMap<_, _> =
+        rows.into_iter().map(|row| (ContactNo(row.contact_no), ContactFacts::from(row))).collect();
     for TagRow { contact_no, tag } in tags(conn, tenant, &numbers).await? {
         facts.entry(ContactNo(contact_no)).and_modify(|f| {
             f.tags.insert(tag);

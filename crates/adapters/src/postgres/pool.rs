@@ -55,7 +55,8 @@ impl PgStore {
     pub(crate) async fn open(&self, role: Role, patience: Patience) -> StoreResult<PgTx> {
         let mut tries = self.pool.status().max_size + 1;
         loop {
-            let conn = self.pool.get().await.map_err(|error| StoreError::Unavailable(Box::new(Absent::from(&error))))?;
+            let conn =
+                self.pool.get().await.map_err(|error| StoreError::Unavailable(Box::new(Absent::from(&error))))?;
             let fresh = diesel_async::pooled_connection::deadpool::Object::metrics(&conn).recycle_count == 0;
             match PgTx::begin(conn, role, patience).await {
                 Err(StoreError::Unavailable(_)) if !fresh && tries > 0 => tries -= 1,

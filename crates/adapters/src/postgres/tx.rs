@@ -30,7 +30,9 @@ impl Role {
     /// What opens the transaction, in one round trip. Numbers only: nothing here needs quoting.
     fn begin_sql(self, patience: Patience) -> String {
         let limits = match patience {
-            Patience::Request => "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'",
+            Patience::Request => {
+                "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+            }
             Patience::Delivery => {
                 "SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s'; \
                  SET LOCAL plan_cache_mode = force_generic_plan"

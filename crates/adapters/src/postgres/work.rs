@@ -86,7 +86,10 @@ impl TimeLapse for PgStore {
     async fn tick(&self) -> StoreResult<Option<DateTime<Utc>>> {
         let mut tx = self.scheduler().await?;
         // Whoever has the row has the tick; the others read what it left.
-        let row: Vec<TickRow> = diesel::sql_query("SELECT virtual_now FROM virtual_clock FOR UPDATE").get_results(&mut *tx).await.store()?;
+        let row: Vec<TickRow> = diesel::sql_query("SELECT virtual_now FROM virtual_clock FOR UPDATE")
+            .get_results(&mut *tx)
+            .await
+            .store()?;
         if row.is_empty() {
             tx.commit().await?;
             return Ok(None);

@@ -337,6 +337,28 @@ async fn many_imports_of_the_same_people_end_with_each_of_them_once() {
 /// What a delivery to the first contact holds while it begins.
 const BEGINNING: &str = "BEGIN; SELECT 1 FROM contacts WHERE tenant_no = 1 AND contact_no = 1 FOR KEY SHARE";
 
+/// Statistics come minutes after a big list; a plan made without them must not read the whole list for every row.
+#[tokio::test]
+async fn a_batch_costs_little_in_a_big_list_without_statistics() {
+    let (database, store) = database().await;
+    database
+        .run_sql(
+            "ALTER TABLE contacts SET (autovacuum_enabled = off); ALTER TABLE contact_tags SET (autovacuum_enabled = off); \
+             INSERT INTO contacts (tenant_no, workspace_no, id, email, email_key, created_at, updated_at) \
+             SELECT 1, 1, gen_random_uuid(), e, e, now(), now() FROM generate_series(1, 60000) n, \
+             LATERAL (SELECT 'p' || n || '@example.org' AS e) AS address; \
+             INSERT INTO contact_tags SELECT 1, contact_no, 'old' FROM contacts",
+        )
+        .await;
+    let people: Vec<_> = (59_500..60_500)
+        .map(|n| json!({"email": format!("p{n}@example.org"), "tags": ["new"], "customFields": {"n": n}}))
+        .collect();
+    let importing = import(&store, rows(&people), None);
+    let report =
+        tokio::time::timeout(Duration::from_secs(5), importing).await.expect("a fraction of a second").unwrap();
+    assert_eq!((report.created, report.updated), (499, 501));
+}
+
 async fn erase(store: &PgStore, of: Workspace, id: ContactId) -> Result<(), EraseContactError> {
     in_tx(store, of, async |tx| erase_contact(tx, EraseContact { id }).await).await
 }

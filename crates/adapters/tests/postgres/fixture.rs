@@ -30,6 +30,7 @@ struct Count {
 }
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_field_names, reason = "named as the columns are")]
 struct Numbers {
     #[diesel(sql_type = Integer)]
     tenant_no: i32,
@@ -49,7 +50,11 @@ impl Fixture {
     /// Business time begins now and runs `factor` times as fast.
     pub(crate) async fn with_time_lapse(factor: f64) -> Self {
         let fixture = Self::new().await;
-        fixture.sql(&format!("INSERT INTO virtual_clock (factor, virtual_now, ticked_at) VALUES ({factor}, now(), clock_timestamp())")).await;
+        fixture
+            .sql(&format!(
+                "INSERT INTO virtual_clock (factor, virtual_now, ticked_at) VALUES ({factor}, now(), clock_timestamp())"
+            ))
+            .await;
         fixture
     }
 

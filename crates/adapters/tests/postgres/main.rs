@@ -2,18 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod deliver;
-mod fixture;
-mod migrations;
-mod plan;
-mod schema;
-mod tenancy;
-mod time_lapse;
 mod audience;
 mod campaign;
 mod campaigns;
 mod contacts;
+mod deliver;
+mod fixture;
+mod idempotency;
+mod migrations;
+mod plan;
 mod rules;
+mod schema;
 mod segments;
 mod suppressions;
-mod idempotency;
+mod tenancy;
+mod time_lapse;

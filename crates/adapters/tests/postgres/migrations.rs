@@ -46,7 +46,8 @@ async fn every_migration_can_be_taken_back_and_made_again() {
     let database = TestDatabase::create().await;
     let before = shape(&database).await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     names.sort();
     let mut conn = database.connect().await;
     for name in names.iter().rev() {
@@ -64,7 +65,11 @@ async fn every_migration_can_be_taken_back_and_made_again() {
 async fn an_owner_without_special_rights_is_enough_to_work() {
     let database = TestDatabase::create_empty().await;
     // Whoever may make roles migrates; afterwards nothing more is needed.
-    database.run_sql("DO $$ BEGIN CREATE ROLE plain_owner LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object THEN NULL; END $$").await;
+    database
+        .run_sql(
+            "DO $$ BEGIN CREATE ROLE plain_owner LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        )
+        .await;
     let url = database.url().expose_secret();
     let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
     database.run_sql(&format!("ALTER DATABASE \"{name}\" OWNER TO plain_owner; ALTER SCHEMA public OWNER TO plain_owner; GRANT muster_app, muster_scheduler TO plain_owner WITH ADMIN OPTION")).await;

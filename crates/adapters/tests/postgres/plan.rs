@@ -119,7 +119,10 @@ async fn a_hundred_launches_at_once_make_one() {
     let outcomes = futures::future::join_all((0..100).map(|_| launch(&fixture, &seed))).await;
     let launched = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(launched, 1);
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(50) | Err(LaunchError::InvalidTransition(_)))), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Ok(50) | Err(LaunchError::InvalidTransition(_)))),
+        "{outcomes:?}"
+    );
     assert_eq!(fixture.count("SELECT count(*) FROM enrollments").await, 50);
     balance(&fixture, &seed).await;
 }
@@ -133,16 +136,25 @@ async fn a_large_audience_is_enrolled_in_chunks_and_nothing_moves_before_everybo
     assert_eq!(launch(&fixture, &seed).await.unwrap(), 0);
     let late = fixture.contacts(&seed, size + 1..=size + 5).await;
     let no = seed.key.campaign;
-    let first = in_tx(&fixture.store, seed.workspace, async |tx| enroll_audience(tx, no, 6_000).await).await.unwrap().unwrap();
+    let first =
+        in_tx(&fixture.store, seed.workspace, async |tx| enroll_audience(tx, no, 6_000).await).await.unwrap().unwrap();
     assert_eq!((first.enrolled, first.done), (6_000, false));
     assert_eq!(advance_all(&fixture, &seed).await.claimed, 0, "not everybody is in");
     // A crash half way: the transaction is gone, the next call goes on after the last chunk that was committed.
     let mut crashed = fixture.store.begin(seed.workspace).await.unwrap();
     enroll_audience(&mut crashed, no, 100).await.unwrap();
     drop(crashed);
-    while in_tx(&fixture.store, seed.workspace, async |tx| enroll_audience(tx, no, 3_000).await).await.unwrap().is_some() {}
+    while in_tx(&fixture.store, seed.workspace, async |tx| enroll_audience(tx, no, 3_000).await)
+        .await
+        .unwrap()
+        .is_some()
+    {}
     assert_eq!(fixture.count("SELECT count(*) FROM enrollments").await, size);
-    assert_eq!(fixture.count(&format!("SELECT count(*) FROM enrollments WHERE contact_no >= {late}")).await, 0, "late comers stay out");
+    assert_eq!(
+        fixture.count(&format!("SELECT count(*) FROM enrollments WHERE contact_no >= {late}")).await,
+        0,
+        "late comers stay out"
+    );
     assert_eq!(balance(&fixture, &seed).await.campaign.audience, size);
 }
 
@@ -151,7 +163,10 @@ async fn a_launch_that_is_refused_changes_nothing() {
     let fixture = Fixture::new().await;
     let empty = fixture.campaign(DRIP).await;
     let refused = launch(&fixture, &empty).await.unwrap_err();
-    assert!(matches!(&refused, LaunchError::NotReady(problems) if problems.0[0].pointer == "/segmentId"), "{refused:?}");
+    assert!(
+        matches!(&refused, LaunchError::NotReady(problems) if problems.0[0].pointer == "/segmentId"),
+        "{refused:?}"
+    );
     let no_steps = fixture.campaign("[]").await;
     fixture.contacts(&no_steps, 1..=3).await;
     let refused = launch(&fixture, &no_steps).await.unwrap_err();
@@ -169,7 +184,10 @@ async fn a_scheduled_start_that_is_refused_goes_back_to_draft_and_says_why() {
     let no = seed.key.campaign;
     let start = async || in_tx(&fixture.store, seed.workspace, async |tx| start_campaign(tx, no).await).await.unwrap();
     assert!(matches!(start().await, Start::Refused(reason) if reason.contains("no contact")));
-    assert_eq!(fixture.count("SELECT count(*) FROM campaigns WHERE status = 'draft' AND last_problem IS NOT NULL").await, 1);
+    assert_eq!(
+        fixture.count("SELECT count(*) FROM campaigns WHERE status = 'draft' AND last_problem IS NOT NULL").await,
+        1
+    );
 
     fixture.contacts(&seed, 1..=2).await;
     fixture.sql("UPDATE campaigns SET status = 'scheduled', scheduled_at = now() - interval '1 minute'").await;
@@ -193,7 +211,10 @@ async fn a_campaign_is_finished_when_nothing_is_open_and_not_when_its_books_diff
 
     fixture.sql("UPDATE step_counters SET passed = passed + 1, entered = entered + 1 WHERE step = 3").await;
     assert_eq!(finish().await.unwrap(), Finish::BooksDiffer);
-    assert_eq!(fixture.count("SELECT count(*) FROM campaigns WHERE status = 'active' AND last_problem LIKE '%step 3%'").await, 1);
+    assert_eq!(
+        fixture.count("SELECT count(*) FROM campaigns WHERE status = 'active' AND last_problem LIKE '%step 3%'").await,
+        1
+    );
     fixture.sql("UPDATE step_counters SET passed = passed - 1, entered = entered - 1 WHERE step = 3").await;
     assert!(matches!(finish().await.unwrap(), Finish::Completed(_)));
     assert!(matches!(finish().await, Ok(Finish::NotYet) | Err(TransitionError::InvalidTransition(_))));
@@ -211,7 +232,9 @@ async fn ending_early_cancels_what_has_not_begun_and_the_books_say_so() {
     advance_all(&fixture, &seed).await;
     fixture.sql("UPDATE outbox SET state = 's', lease_until = now() + interval '30 seconds', epoch = 1 WHERE contact_no = (SELECT min(contact_no) FROM outbox)").await;
     let id = seed.id;
-    let ended = in_tx(&fixture.store, seed.workspace, async |tx| complete_campaign(tx, CompleteCampaign { id }).await).await.unwrap();
+    let ended = in_tx(&fixture.store, seed.workspace, async |tx| complete_campaign(tx, CompleteCampaign { id }).await)
+        .await
+        .unwrap();
     assert_eq!(ended.status().as_str(), "completed");
     let books = balance(&fixture, &seed).await;
     assert_eq!((books.campaign.open, books.campaign.exited), (0, 8));

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/schema.rs");
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_field_names, reason = "named as the columns of the catalogue are")]
 struct Column {
     #[diesel(sql_type = Text)]
     table_name: String,
@@ -73,7 +74,8 @@ fn render(columns: &[Column]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schema_file_says_what_the_migrations_make() {
     let fixture = Fixture::new().await;
-    let columns: Vec<Column> = diesel::sql_query(COLUMNS).get_results(&mut fixture.database.connect().await).await.unwrap();
+    let columns: Vec<Column> =
+        diesel::sql_query(COLUMNS).get_results(&mut fixture.database.connect().await).await.unwrap();
     let rendered = render(&columns);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(FILE, &rendered).unwrap();

@@ -48,7 +48,10 @@ impl<'a> Item<'a> {
         let blank_allowed = *length.start() == 0;
         if let Value::String(text) = &self.value {
             if text.contains(is_unprintable) {
-                return self.refuse("invalid_characters", "must not contain control characters, line breaks or direction marks");
+                return self.refuse(
+                    "invalid_characters",
+                    "must not contain control characters, line breaks or direction marks",
+                );
             }
             if !blank_allowed && !text.is_empty() && text.trim().is_empty() {
                 return self.refuse("blank", "must not be blank");

@@ -44,7 +44,10 @@ fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
         return Some(("too_long", "an e-mail address has at most 254 octets (RFC 5321 section 4.5.3.1)"));
     }
     if !text.is_ascii() {
-        return Some(("invalid_email", "only ASCII addresses can be mailed; write an international domain in its xn-- form"));
+        return Some((
+            "invalid_email",
+            "only ASCII addresses can be mailed; write an international domain in its xn-- form",
+        ));
     }
     let Some((local, domain)) = text.rsplit_once('@') else {
         return Some(("invalid_email", "an e-mail address has the form local@domain"));

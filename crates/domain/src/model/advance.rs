@@ -197,7 +197,14 @@ mod tests {
     use serde_json::json;
 
     fn step(no: i16, kind: StepKind) -> Step {
-        Step { no: StepNo(no), id: StepId(uuid::Uuid::nil()), order: no, name: String::new(), kind, explicit: Explicit::default() }
+        Step {
+            no: StepNo(no),
+            id: StepId(uuid::Uuid::nil()),
+            order: no,
+            name: String::new(),
+            kind,
+            explicit: Explicit::default(),
+        }
     }
 
     fn email(next: Target) -> StepKind {

@@ -36,7 +36,13 @@ impl StepFigures {
         self.entered
             == match step_type {
                 StepType::Email => {
-                    self.pending + self.sent + self.failed + self.suppressed + self.skipped + self.in_doubt + self.cancelled
+                    self.pending
+                        + self.sent
+                        + self.failed
+                        + self.suppressed
+                        + self.skipped
+                        + self.in_doubt
+                        + self.cancelled
                 }
                 StepType::Wait | StepType::Condition | StepType::Action => self.pending + self.passed + self.cancelled,
             }

@@ -91,11 +91,17 @@ mod tests {
 
     #[test]
     fn each_field_takes_what_it_can_hold() {
-        assert_eq!(ContactChange::set("city", &json!("Bath")), Some(ContactChange::SetText("city", Some("Bath".into()))));
+        assert_eq!(
+            ContactChange::set("city", &json!("Bath")),
+            Some(ContactChange::SetText("city", Some("Bath".into())))
+        );
         assert_eq!(ContactChange::set("city", &json!(3)), None);
         assert_eq!(ContactChange::set("leadScore", &json!(7)), Some(ContactChange::SetScore(7)));
         assert_eq!(ContactChange::set("leadScore", &json!("7")), None);
-        assert_eq!(ContactChange::set("customFields.plan", &json!(null)), Some(ContactChange::SetCustom("plan".into(), None)));
+        assert_eq!(
+            ContactChange::set("customFields.plan", &json!(null)),
+            Some(ContactChange::SetCustom("plan".into(), None))
+        );
         assert_eq!(ContactChange::set("customFields.plan", &json!([1])), None);
     }
 }

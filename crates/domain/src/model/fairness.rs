@@ -53,8 +53,9 @@ impl Turns {
 }
 
 /// The smallest of the sorted `circle` that is greater than `last`, or else the smallest.
-fn following<T: Copy + Ord>(circle: impl Iterator<Item = T> + Clone, last: Option<T>) -> Option<T> {
-    circle.clone().find(|one| last.is_none_or(|last| *one > last)).or_else(|| circle.clone().next())
+fn following<T: Copy + Ord>(mut circle: impl Iterator<Item = T> + Clone, last: Option<T>) -> Option<T> {
+    let mut again = circle.clone();
+    circle.find(|one| last.is_none_or(|last| *one > last)).or_else(|| again.next())
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ pub struct Report {
 impl Report {
     /// Adds rows up over `first..=last`. Rows of steps that are not in `steps` belong to no line and are left out of none of the sums.
     pub fn of(first: NaiveDate, last: NaiveDate, rows: &[DayOfStep], mut steps: Vec<(StepNo, StepLine)>) -> Self {
-        let mut days: Vec<_> = first.iter_days().take_while(|day| *day <= last).map(|day| (day, Counts::default())).collect();
+        let mut days: Vec<_> =
+            first.iter_days().take_while(|day| *day <= last).map(|day| (day, Counts::default())).collect();
         let mut totals = Counts::default();
         for row in rows {
             if let Ok(at) = days.binary_search_by_key(&row.day, |(day, _)| *day) {
@@ -108,10 +109,17 @@ mod tests {
 
     #[test]
     fn days_and_steps_add_up_to_the_totals() {
-        let line = |order| StepLine { id: StepId(uuid::Uuid::nil()), order, name: String::new(), counts: Counts::default() };
-        let row = |at, step, sent| DayOfStep { day: day(at), step: StepNo(step), counts: Counts { sent, ..Counts::default() } };
-        let rows = [row("2026-01-01", 1, 5), row("2026-01-03", 1, 2), row("2026-01-03", 2, 4), row("2026-01-09", 1, 100)];
-        let report = Report::of(day("2026-01-01"), day("2026-01-03"), &rows, vec![(StepNo(1), line(1)), (StepNo(2), line(2))]);
+        let line =
+            |order| StepLine { id: StepId(uuid::Uuid::nil()), order, name: String::new(), counts: Counts::default() };
+        let row = |at, step, sent| DayOfStep {
+            day: day(at),
+            step: StepNo(step),
+            counts: Counts { sent, ..Counts::default() },
+        };
+        let rows =
+            [row("2026-01-01", 1, 5), row("2026-01-03", 1, 2), row("2026-01-03", 2, 4), row("2026-01-09", 1, 100)];
+        let report =
+            Report::of(day("2026-01-01"), day("2026-01-03"), &rows, vec![(StepNo(1), line(1)), (StepNo(2), line(2))]);
         assert_eq!(report.days.iter().map(|(_, c)| c.sent).collect::<Vec<_>>(), [5, 0, 6]);
         assert_eq!(report.totals.sent, 11);
         assert_eq!(report.steps.iter().map(|s| s.counts.sent).collect::<Vec<_>>(), [7, 4]);

@@ -2,10 +2,10 @@
 
 use super::store::StoreResult;
 use crate::model::campaign::Campaign;
+use crate::model::delivery::DeliveryState;
 use crate::model::enrollment::{ExitReason, Passage, Standing};
 use crate::model::figures::{Counts, DayOfStep, StepLine};
 use crate::model::ids::{ContactId, ContactNo, SequenceVersion, StepId, StepNo};
-use crate::model::delivery::DeliveryState;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -99,7 +99,13 @@ pub struct Joined {
 #[async_trait]
 pub trait AnalyticsRepo: Send {
     /// Counts by local day of `timezone` and step, over `first..=last`.
-    async fn days(&mut self, campaign: &Campaign, timezone: Tz, first: NaiveDate, last: NaiveDate) -> StoreResult<Vec<DayOfStep>>;
+    async fn days(
+        &mut self,
+        campaign: &Campaign,
+        timezone: Tz,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> StoreResult<Vec<DayOfStep>>;
     /// Counts since the launch, by step.
     async fn lifetime(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, Counts)>>;
     /// The campaign's e-mail steps, removed ones with mail included, with empty counts.
@@ -123,8 +129,20 @@ pub trait AnalyticsRepo: Send {
     /// Those of `contacts` that are in the campaign's segment now.
     async fn in_segment(&mut self, campaign: &Campaign, contacts: &[ContactNo]) -> StoreResult<Vec<ContactNo>>;
     /// Enrolls these contacts before `first`, each once, and books them.
-    async fn join(&mut self, campaign: &Campaign, contacts: &[ContactNo], first: StepNo, now: DateTime<Utc>) -> StoreResult<Joined>;
+    async fn join(
+        &mut self,
+        campaign: &Campaign,
+        contacts: &[ContactNo],
+        first: StepNo,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Joined>;
     /// Takes one contact out: locks it, ends its open enrollment with `reason`, cancels its mail that has not begun, and
     /// books it. `false` when it is not open.
-    async fn exit(&mut self, campaign: &Campaign, contact: ContactNo, reason: ExitReason, now: DateTime<Utc>) -> StoreResult<bool>;
+    async fn exit(
+        &mut self,
+        campaign: &Campaign,
+        contact: ContactNo,
+        reason: ExitReason,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool>;
 }

@@ -35,7 +35,13 @@ pub trait EnrollmentRepo: Send {
     async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()>;
     /// Enrolls the next `limit` members of the segment after the cursor, each once and before `first`, and moves the
     /// cursor, all in this transaction. Membership is judged now. When nobody is left up to the mark, enrolling is done.
-    async fn enroll_chunk(&mut self, campaign: &Campaign, first: StepNo, limit: i64, now: DateTime<Utc>) -> StoreResult<Chunk>;
+    async fn enroll_chunk(
+        &mut self,
+        campaign: &Campaign,
+        first: StepNo,
+        limit: i64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Chunk>;
     /// Ends every open enrollment of the campaign with `campaign_ended` and cancels its mail that has not begun. Waits
     /// for begins under way; mail that has begun keeps its outcome for the books.
     async fn end_all(&mut self, campaign: &Campaign, now: DateTime<Utc>) -> StoreResult<()>;

@@ -20,7 +20,10 @@ pub struct StoredAnswer {
 /// Shows how big the body is, not what it says: it may end up in a log.
 impl std::fmt::Debug for StoredAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredAnswer").field("status", &self.status).field("body_len", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("StoredAnswer")
+            .field("status", &self.status)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Valid values to begin with; change the fields that a test is about.
 
-use crate::model::address::EmailAddress;
 use crate::authoring::step_input::StepInput;
+use crate::model::address::EmailAddress;
 use crate::model::campaign::{Campaign, CampaignContent, CampaignType, EnrollmentState};
 use crate::model::field::Field;
 use crate::model::ids::{

@@ -1,8 +1,8 @@
 //! Taking one contact out of a campaign.
 
+use crate::model::campaign::Campaign;
 use crate::model::enrollment::ExitReason;
 use crate::model::ids::{CampaignId, ContactId};
-use crate::model::campaign::Campaign;
 use crate::ports::analytics::EnrollmentView;
 use crate::ports::store::{StoreError, Tx};
 
@@ -21,7 +21,11 @@ pub enum ExitError {
 }
 
 /// Ends the contact's enrollment with `manual`; mail that has not begun is cancelled, and none begins after this is committed.
-pub async fn exit_enrollment(tx: &mut Tx, id: CampaignId, contact: ContactId) -> Result<(Campaign, EnrollmentView), ExitError> {
+pub async fn exit_enrollment(
+    tx: &mut Tx,
+    id: CampaignId,
+    contact: ContactId,
+) -> Result<(Campaign, EnrollmentView), ExitError> {
     let campaign = tx.campaigns().find(id).await?.ok_or(ExitError::NotFound)?;
     let enrollment = tx.analytics().enrollment(&campaign, contact).await?.ok_or(ExitError::NotFound)?;
     let now = tx.now().await?;

@@ -49,11 +49,17 @@ pub async fn finish_campaign(tx: &mut Tx, no: CampaignNo) -> Result<Finish, Tran
 /// In which line the books differ from the rows, or fail to add up.
 fn difference(booked: &Balance, counted: &Balance) -> Option<String> {
     if booked.campaign != counted.campaign {
-        return Some(format!("the books differ from the enrollments: {:?}, counted {:?}", booked.campaign, counted.campaign));
+        return Some(format!(
+            "the books differ from the enrollments: {:?}, counted {:?}",
+            booked.campaign, counted.campaign
+        ));
     }
     let step = booked.steps.iter().zip(&counted.steps).find(|(b, c)| b.figures != c.figures);
     if let Some((b, c)) = step {
-        return Some(format!("the books of step {} differ from its rows: {:?}, counted {:?}", b.order, b.figures, c.figures));
+        return Some(format!(
+            "the books of step {} differ from its rows: {:?}, counted {:?}",
+            b.order, b.figures, c.figures
+        ));
     }
     (!booked.balanced()).then(|| "the books do not balance".to_owned())
 }

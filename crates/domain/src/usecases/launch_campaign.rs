@@ -103,8 +103,10 @@ pub(super) fn entry(kind: CampaignType, sequence: &Sequence) -> Result<StepNo, F
     if kind == CampaignType::Broadcast && emails > 1 {
         problems.add("/steps", "too_many_email_steps", "a broadcast sends one e-mail; use a drip for more");
     }
-    let has_variants =
-        sequence.steps.iter().any(|step| matches!(&step.kind, StepKind::Email { content, .. } if !content.variants.is_empty()));
+    let has_variants = sequence
+        .steps
+        .iter()
+        .any(|step| matches!(&step.kind, StepKind::Email { content, .. } if !content.variants.is_empty()));
     if kind == CampaignType::AbTest || has_variants {
         problems.add("/campaignType", "not_supported", "sending variants is not supported yet");
     }

@@ -25,7 +25,10 @@ pub struct ListEnrollments {
 }
 
 /// The campaign and a page of its enrollments; `None` when there is no such campaign.
-pub async fn list_enrollments(tx: &mut Tx, command: ListEnrollments) -> StoreResult<Option<(Campaign, Vec<EnrollmentView>)>> {
+pub async fn list_enrollments(
+    tx: &mut Tx,
+    command: ListEnrollments,
+) -> StoreResult<Option<(Campaign, Vec<EnrollmentView>)>> {
     let Some(campaign) = tx.campaigns().find(command.id).await? else { return Ok(None) };
     let paused = campaign.status() == Status::Paused;
     let standings = command.status.map(|status| standings(status, paused));
@@ -51,6 +54,7 @@ fn standings(status: EnrollmentStatus, paused: bool) -> Vec<StandingKind> {
 mod tests {
     use super::*;
     use crate::model::enrollment::{ExitReason, Standing};
+    use EnrollmentStatus::{Active, Completed, Enrolled, Exited, Paused};
 
     #[test]
     fn the_filter_finds_exactly_what_reads_so() {
@@ -62,12 +66,15 @@ mod tests {
             (Standing::Completed, StandingKind::Completed),
             (Standing::Exited(ExitReason::Manual), StandingKind::Exited),
         ];
-        use EnrollmentStatus::{Active, Completed, Enrolled, Exited, Paused};
         for status in [Enrolled, Active, Paused, Completed, Exited] {
             for paused in [false, true] {
                 let found = standings(status, paused);
                 for (standing, kind) in all {
-                    assert_eq!(found.contains(&kind), EnrollmentStatus::read(standing, paused) == status, "{status:?} {standing:?}");
+                    assert_eq!(
+                        found.contains(&kind),
+                        EnrollmentStatus::read(standing, paused) == status,
+                        "{status:?} {standing:?}"
+                    );
                 }
             }
         }

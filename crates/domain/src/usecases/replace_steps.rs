@@ -3,10 +3,10 @@
 use super::change_campaign::{ChangeError, open, save};
 use super::get_steps::{CampaignSteps, with_counts};
 use super::launch_campaign::entry;
+use crate::authoring::graph::{Authoring, plan};
 use crate::authoring::step_input::StepInput;
 use crate::model::campaign::Campaign;
 use crate::model::field::Field;
-use crate::authoring::graph::{Authoring, plan};
 use crate::model::ids::{CampaignId, SequenceVersion, StepNo};
 use crate::model::lifecycle::{Action, Status};
 use crate::model::problem::{FieldProblem, FieldProblems};

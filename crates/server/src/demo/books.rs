@@ -70,18 +70,27 @@ impl Books {
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HEADS: [&str; 9] =
-            ["entered", "pending", "passed", "sent", "failed", "suppressed", "skipped", "in doubt", "cancelled"];
-        let mut head = format!("{:<16}{:<10}", "step", "type");
-        for name in HEADS {
-            write!(head, "{name:>11}")?;
+        // Eighty characters in all.
+        const HEADS: [(&str, usize); 9] = [
+            ("entered", 8),
+            ("pending", 8),
+            ("passed", 7),
+            ("sent", 8),
+            ("failed", 7),
+            ("suppr.", 7),
+            ("skipped", 8),
+            ("doubt", 6),
+            ("cancel.", 8),
+        ];
+        let mut head = format!("{:<13}", "step");
+        for (name, width) in HEADS {
+            write!(head, "{name:>width$}")?;
         }
         writeln!(f, "{head}\n{}", "─".repeat(head.len()))?;
         for step in &self.steps {
             let of_mail = |figure| if step.is_mail() { thousands(figure) } else { String::new() };
             let passed = if step.is_mail() { String::new() } else { thousands(step.passed) };
-            write!(f, "{:<16}{:<10}", format!("{} {}", step.step_order, step.name), step.step_type)?;
-            for figure in [
+            let figures = [
                 thousands(step.entered),
                 thousands(step.pending),
                 passed,
@@ -91,8 +100,10 @@ impl fmt::Display for Books {
                 of_mail(step.skipped),
                 of_mail(step.in_doubt),
                 thousands(step.cancelled),
-            ] {
-                write!(f, "{figure:>11}")?;
+            ];
+            write!(f, "{:<13}", format!("{} {}", step.step_order, step.name))?;
+            for (figure, (_, width)) in figures.iter().zip(HEADS) {
+                write!(f, "{figure:>width$}")?;
             }
             writeln!(f)?;
         }
@@ -131,6 +142,7 @@ mod tests {
     fn the_table_has_a_row_a_step_and_the_campaigns_equation() {
         let table = books(2).to_string();
         assert_eq!(table.lines().count(), 6, "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert!(table.ends_with("3 enrolled = 0 open + 2 completed + 1 exited"), "{table}");
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn steps() -> Value {
         })
     };
     let [welcome, first, second, last] = SUBJECTS;
-    let mut choice_first = mail("first", "Tips A to L", first);
+    let mut choice_first = mail("first", "Tips A-L", first);
     choice_first["nextStepId"] = json!("tag");
     json!({"steps": [
         mail("welcome", "Welcome", welcome),
@@ -89,10 +89,10 @@ pub(super) fn steps() -> Value {
             "falseNextStepId": "second"
         },
         choice_first,
-        mail("second", "Tips M to Z", second),
+        mail("second", "Tips M-Z", second),
         {"key": "tag", "name": "Tag", "stepType": "action", "action": {"type": "add_tag", "tag": "welcomed"}},
-        {"name": "Tuesday, 9", "stepType": "wait", "waitUntil": {"weekday": "tue", "timeOfDay": "09:00"}},
-        mail("last", "Last words", last),
+        {"name": "Tuesday 9", "stepType": "wait", "waitUntil": {"weekday": "tue", "timeOfDay": "09:00"}},
+        mail("last", "Last mail", last),
     ]})
 }
 

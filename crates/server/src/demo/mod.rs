@@ -29,6 +29,7 @@ use muster_domain::model::principal::Scope;
 use rand::RngCore;
 use secrecy::SecretString;
 use std::fs::Permissions;
+use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -131,6 +132,10 @@ async fn refuse_if_in_use(url: &SecretString) -> anyhow::Result<()> {
 /// Says how it ended; the last line is about the books.
 fn conclude(outcome: &Outcome, catcher: Option<&Catcher>) -> bool {
     let Outcome { books, wrong, caught, real, business } = outcome;
+    if io::stdout().is_terminal() {
+        // The last bar has no end of line.
+        say("");
+    }
     say(format_args!("\n{books}"));
     match caught {
         Some(caught) if wrong.is_empty() => say(caught),

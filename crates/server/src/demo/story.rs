@@ -99,8 +99,11 @@ async fn import_contacts(client: &Client, csv: Option<&Path>, progress: &Progres
         stage.finish();
     }
     let [created, updated, skipped] = [imported.created, imported.updated, imported.skipped].map(thousands);
-    progress
-        .say(&format!("{created} contacts imported, {updated} rows more changed one of them, {skipped} were left out"));
+    let mut line = format!("{created} contacts imported");
+    if imported.updated + imported.skipped > 0 {
+        line = format!("{line}; {updated} rows more changed one of them, {skipped} were left out");
+    }
+    progress.say(&line);
     if let Some(problem) = imported.first_problem() {
         progress.say(&format!("the first that was left out is {problem}"));
     }

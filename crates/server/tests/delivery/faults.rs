@@ -27,7 +27,7 @@ struct Lossy {
 
 impl Lossy {
     fn lost(&self, every: usize) -> bool {
-        every > 0 && self.count.fetch_add(1, Ordering::SeqCst) % every == 0
+        every > 0 && self.count.fetch_add(1, Ordering::SeqCst).is_multiple_of(every)
     }
 }
 

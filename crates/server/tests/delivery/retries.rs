@@ -113,9 +113,12 @@ async fn mail_waits_for_a_mail_server_that_is_away() {
     let away = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&away);
     let mail = FakeMail::new(FakeBehaviour {
-        connect: Box::new(move || match asked.load(Ordering::SeqCst) {
-            true => Err(TransportError::Unavailable("connection refused".to_owned())),
-            false => Ok(()),
+        connect: Box::new(move || {
+            if asked.load(Ordering::SeqCst) {
+                Err(TransportError::Unavailable("connection refused".to_owned()))
+            } else {
+                Ok(())
+            }
         }),
         ..FakeBehaviour::default()
     });

@@ -1,5 +1,7 @@
 //! Launching, pausing, resuming, completing: what callers see. What workers do with it is tested beside them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use crate::app::{Caller, TestApp};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,11 +11,11 @@ async fn drip(app: &Caller, contacts: usize) -> String {
     let segment = app.post("/api/segments", json!({"name": "All", "kind": "static"})).await;
     assert_eq!(segment.status, 201, "{}", segment.text);
     let segment_id = segment.json["id"].as_str().unwrap().to_owned();
-    let lines: String = (0..contacts).map(|n| format!("person{n}@example.org,P{n}\n")).collect();
+    let lines: Vec<String> = (0..contacts).map(|n| format!("person{n}@example.org,P{n}")).collect();
     let import = app
         .request(Method::POST, &format!("/api/contacts/import?segmentId={segment_id}"))
         .header("Content-Type", "text/csv")
-        .body(format!("email,firstName\n{lines}"));
+        .body(format!("email,firstName\n{}", lines.join("\n")));
     let imported = app.send(import).await;
     assert_eq!(imported.json["created"], contacts, "{}", imported.text);
     let campaign = app.post("/api/campaigns", body(&segment_id)).await;
@@ -45,7 +47,12 @@ async fn a_campaign_goes_through_its_life() {
     let app = TestApp::start().await;
     let id = drip(&app, 3).await;
     let launched = app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
-    assert_eq!((launched.status, &launched.json["success"], &launched.json["enrolled"]), (200, &json!(true), &json!(3)), "{}", launched.text);
+    assert_eq!(
+        (launched.status, &launched.json["success"], &launched.json["enrolled"]),
+        (200, &json!(true), &json!(3)),
+        "{}",
+        launched.text
+    );
     assert_eq!(launched.json["campaign"]["status"], "active");
     assert_eq!(launched.json["campaign"]["totalContacts"], 3);
     assert_eq!(launched.json["campaign"]["enrollment"], json!({"state": "done", "enrolled": 3, "total": 3}));
@@ -61,7 +68,12 @@ async fn a_campaign_goes_through_its_life() {
     assert_eq!(enrollments.json["data"].as_array().unwrap().len(), 3, "{}", enrollments.text);
 
     let completed = app.post_empty(&format!("/api/campaigns/{id}/complete")).await;
-    assert_eq!((completed.status, &completed.json["campaign"]["status"]), (200, &json!("completed")), "{}", completed.text);
+    assert_eq!(
+        (completed.status, &completed.json["campaign"]["status"]),
+        (200, &json!("completed")),
+        "{}",
+        completed.text
+    );
     let exited = app.get(&format!("/api/campaigns/{id}/enrollments")).await;
     for row in exited.json["data"].as_array().unwrap() {
         assert_eq!((&row["status"], &row["exitReason"]), (&json!("exited"), &json!("campaign_ended")));
@@ -103,7 +115,10 @@ async fn a_campaign_that_is_not_ready_is_not_launched() {
     app.put(&format!("/api/campaigns/{id}/steps"), steps()).await;
     let refused = app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
     refused.assert_problem(422, "validation_failed");
-    assert_eq!((&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]), (&json!("/segmentId"), &json!("empty_audience")));
+    assert_eq!(
+        (&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]),
+        (&json!("/segmentId"), &json!("empty_audience"))
+    );
     assert_eq!(status(&app, &id).await, "draft");
     let missing = uuid::Uuid::now_v7();
     app.post_empty(&format!("/api/campaigns/{missing}/launch")).await.assert_problem(404, "not_found");
@@ -155,12 +170,23 @@ async fn one_contact_can_be_looked_at_and_taken_out() {
 
     let exit = format!("/api/campaigns/{id}/enrollments/{contact}/exit");
     let exited = app.post_empty(&exit).await;
-    assert_eq!((exited.status, &exited.json["status"], &exited.json["exitReason"]), (200, &json!("exited"), &json!("manual")), "{}", exited.text);
+    assert_eq!(
+        (exited.status, &exited.json["status"], &exited.json["exitReason"]),
+        (200, &json!("exited"), &json!("manual")),
+        "{}",
+        exited.text
+    );
     app.post_empty(&exit).await.assert_problem(409, "conflict");
     let way = app.get(&format!("/api/campaigns/{id}/enrollments/{contact}")).await;
-    assert_eq!((&way.json["events"][1]["type"], &way.json["events"][1]["reason"]), (&json!("exited"), &json!("manual")));
+    assert_eq!(
+        (&way.json["events"][1]["type"], &way.json["events"][1]["reason"]),
+        (&json!("exited"), &json!("manual"))
+    );
     let balance = app.get(&format!("/api/campaigns/{id}/balance")).await;
-    assert_eq!((&balance.json["balanced"], &balance.json["open"], &balance.json["exited"]), (&json!(true), &json!(1), &json!(1)));
+    assert_eq!(
+        (&balance.json["balanced"], &balance.json["open"], &balance.json["exited"]),
+        (&json!(true), &json!(1), &json!(1))
+    );
 }
 
 #[actix_web::test]
@@ -178,7 +204,10 @@ async fn late_joiners_are_enrolled_once_and_only_into_a_running_campaign() {
     let stranger = uuid::Uuid::now_v7();
     let refused = app.post(&enroll, json!({"contactIds": [late, stranger]})).await;
     refused.assert_problem(422, "validation_failed");
-    assert_eq!((&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]), (&json!("/contactIds/1"), &json!("unknown_contact")));
+    assert_eq!(
+        (&refused.json["errors"][0]["pointer"], &refused.json["errors"][0]["code"]),
+        (&json!("/contactIds/1"), &json!("unknown_contact"))
+    );
     assert_eq!(app.get(&format!("/api/campaigns/{id}/balance")).await.json["audience"], 2);
 }
 
@@ -193,7 +222,8 @@ async fn a_triggered_campaign_enrolls_nobody_at_launch_and_its_segment_says_who_
     let id = campaign.json["id"].as_str().unwrap().to_owned();
     app.put(&format!("/api/campaigns/{id}/steps"), steps()).await;
     let inside = app.post("/api/contacts", json!({"email": "in@example.org", "city": "bath"})).await.json["id"].clone();
-    let outside = app.post("/api/contacts", json!({"email": "out@example.org", "city": "York"})).await.json["id"].clone();
+    let outside =
+        app.post("/api/contacts", json!({"email": "out@example.org", "city": "York"})).await.json["id"].clone();
     let launched = app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
     assert_eq!((launched.status, &launched.json["enrolled"]), (200, &json!(0)), "{}", launched.text);
     let enroll = format!("/api/campaigns/{id}/enrollments");
@@ -216,13 +246,25 @@ async fn figures_add_up_over_days_and_steps_in_the_zone_that_is_asked_for() {
         .await;
     let analytics = |query: &str| format!("/api/campaigns/{id}/analytics?{query}");
     let utc = app.get(&analytics("startDate=2026-03-28&endDate=2026-03-29")).await;
-    let sent = |json: &Value| json.as_array().unwrap().iter().map(|row| row["emailsSent"].as_i64().unwrap()).collect::<Vec<_>>();
+    let sent = |json: &Value| {
+        json.as_array().unwrap().iter().map(|row| row["emailsSent"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
     assert_eq!(sent(&utc.json["overall"]), [30, 5], "{}", utc.text);
     assert_eq!(sent(&utc.json["byStep"]), [30, 5]);
     assert_eq!((&utc.json["totals"]["emailsSent"], &utc.json["totals"]["emailsBounced"]), (&json!(35), &json!(3)));
     let berlin = app.get(&analytics("startDate=2026-03-28&endDate=2026-03-29&timezone=Europe/Berlin")).await;
-    assert_eq!(sent(&berlin.json["overall"]), [10, 25], "midnight in Berlin is 23:00 of UTC on that night: {}", berlin.text);
-    for bad in ["startDate=2026-03-29&endDate=2026-03-28", "startDate=2026-03-29", "startDate=2026-02-30&endDate=2026-03-28", "startDate=2026-03-01&endDate=2026-03-02&timezone=Mars/Base"] {
+    assert_eq!(
+        sent(&berlin.json["overall"]),
+        [10, 25],
+        "midnight in Berlin is 23:00 of UTC on that night: {}",
+        berlin.text
+    );
+    for bad in [
+        "startDate=2026-03-29&endDate=2026-03-28",
+        "startDate=2026-03-29",
+        "startDate=2026-02-30&endDate=2026-03-28",
+        "startDate=2026-03-01&endDate=2026-03-02&timezone=Mars/Base",
+    ] {
         app.get(&analytics(bad)).await.assert_problem(422, "validation_failed");
     }
 }
@@ -232,7 +274,10 @@ async fn another_tenants_campaign_is_not_there() {
     let app = TestApp::start().await;
     let id = drip(&app, 1).await;
     app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
-    let contact = app.get(&format!("/api/campaigns/{id}/enrollments")).await.json["data"][0]["contactId"].as_str().unwrap().to_owned();
+    let contact = app.get(&format!("/api/campaigns/{id}/enrollments")).await.json["data"][0]["contactId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for stranger in [app.other_tenant().await, app.other_workspace().await] {
         for action in ["launch", "pause", "resume", "complete"] {
             stranger.post_empty(&format!("/api/campaigns/{id}/{action}")).await.assert_problem(404, "not_found");
@@ -241,7 +286,10 @@ async fn another_tenants_campaign_is_not_there() {
             stranger.get(&format!("/api/campaigns/{id}{path}")).await.assert_problem(404, "not_found");
         }
         stranger.get(&format!("/api/campaigns/{id}/enrollments/{contact}")).await.assert_problem(404, "not_found");
-        stranger.post_empty(&format!("/api/campaigns/{id}/enrollments/{contact}/exit")).await.assert_problem(404, "not_found");
+        stranger
+            .post_empty(&format!("/api/campaigns/{id}/enrollments/{contact}/exit"))
+            .await
+            .assert_problem(404, "not_found");
     }
     assert_eq!(status(&app, &id).await, "active");
 }

@@ -111,19 +111,21 @@ async fn the_document_names_each_operation_once_secures_it_and_closes_its_schema
     assert_eq!(muster_api::to_json(&muster_api::openapi()), muster_api::to_json(&muster_api::openapi()), "stable");
 }
 
+/// Every `$ref` below `value`.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("$ref").and_then(Value::as_str));
+            map.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
 #[tokio::test]
 async fn every_reference_in_the_document_leads_somewhere() {
     let document: Value = serde_json::from_str(&muster_api::to_json(&muster_api::openapi())).expect("JSON");
-    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-        match value {
-            Value::Object(map) => {
-                found.extend(map.get("$ref").and_then(Value::as_str));
-                map.values().for_each(|value| references(value, found));
-            }
-            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
-            _ => {}
-        }
-    }
     let mut found = Vec::new();
     references(&document, &mut found);
     assert!(!found.is_empty());

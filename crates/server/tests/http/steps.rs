@@ -10,8 +10,8 @@ fn wait(days: i64) -> Value {
 
 /// `step` with the fields of `more` as well.
 fn with(mut step: Value, more: Value) -> Value {
-    let fields = step.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
+    let (Value::Object(fields), Value::Object(more)) = (&mut step, more) else { panic!("two objects") };
+    fields.extend(more);
     step
 }
 

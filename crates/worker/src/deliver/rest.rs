@@ -35,11 +35,10 @@ impl Rest {
         let rest = PACE.after_failures(state.failures);
         state.until = Some(Instant::now() + rest);
         let (failures, rest) = (state.failures, rest.as_millis());
-        match error {
-            TransportError::Rejected(_) => {
-                tracing::error!(%error, failures, rest_ms = rest, "the mail server rejects us; mail waits")
-            }
-            _ => tracing::warn!(%error, failures, rest_ms = rest, "no session with the mail server; mail waits"),
+        if matches!(error, TransportError::Rejected(_)) {
+            tracing::error!(%error, failures, rest_ms = rest, "the mail server rejects us; mail waits");
+        } else {
+            tracing::warn!(%error, failures, rest_ms = rest, "no session with the mail server; mail waits");
         }
     }
 

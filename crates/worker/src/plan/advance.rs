@@ -49,7 +49,11 @@ impl AdvanceTurns {
                 // The batch was rolled back whole; the next pass claims it again.
                 Err(StoreError::Conflict) => report.advanced += 1,
                 Err(error) => {
-                    tracing::error!(campaign = claim.campaign.campaign.0, error = &error as &dyn std::error::Error, "a batch could not be advanced");
+                    tracing::error!(
+                        campaign = claim.campaign.campaign.0,
+                        error = &error as &dyn std::error::Error,
+                        "a batch could not be advanced"
+                    );
                 }
             }
         }

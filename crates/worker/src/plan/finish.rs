@@ -20,7 +20,10 @@ pub(super) async fn finish_done(
             }
             Ok(Finish::NotYet) => {}
             Ok(Finish::BooksDiffer) => {
-                tracing::error!(campaign = key.campaign.0, "a campaign cannot be completed: its books differ from its rows");
+                tracing::error!(
+                    campaign = key.campaign.0,
+                    "a campaign cannot be completed: its books differ from its rows"
+                );
             }
             Err(error) => match sort(error) {
                 Fault::StorageAway(error) => return Err(error),

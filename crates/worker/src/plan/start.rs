@@ -6,7 +6,11 @@ use muster_domain::model::ids::{CampaignKey, WorkspaceNo};
 use muster_domain::ports::store::{Store, StoreResult, Workspace, in_tx};
 use muster_domain::usecases::start_campaign::{Start, start_campaign};
 
-pub(super) async fn start_due(store: &dyn Store, due: &[(CampaignKey, WorkspaceNo)], report: &mut PlanReport) -> StoreResult<()> {
+pub(super) async fn start_due(
+    store: &dyn Store,
+    due: &[(CampaignKey, WorkspaceNo)],
+    report: &mut PlanReport,
+) -> StoreResult<()> {
     for (key, workspace) in due {
         let of = Workspace { tenant: key.tenant, workspace: *workspace };
         match in_tx(store, of, async |tx| start_campaign(tx, key.campaign).await).await {

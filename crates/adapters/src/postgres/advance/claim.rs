@@ -27,7 +27,10 @@ struct CampaignRow {
 
 /// The campaign, if it is active and everybody is in. A statement of its own under the campaign's lock: it sees every
 /// pause that has returned.
-pub(super) async fn active_campaign(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<ActiveCampaign>> {
+pub(super) async fn active_campaign(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+) -> StoreResult<Option<ActiveCampaign>> {
     let row: Option<CampaignRow> = diesel::sql_query(
         "SELECT muster_now() AS now, schedule ->> 'timezone' AS timezone FROM campaigns \
          WHERE tenant_no = $1 AND campaign_no = $2 AND status = 'active' AND enrollment_state = 'done'",

@@ -83,7 +83,11 @@ impl Changes {
     }
 }
 
-async fn add_tags(conn: &mut AsyncPgConnection, key: CampaignKey, (contacts, tags): (Vec<i64>, Vec<String>)) -> StoreResult<()> {
+async fn add_tags(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    (contacts, tags): (Vec<i64>, Vec<String>),
+) -> StoreResult<()> {
     if contacts.is_empty() {
         return Ok(());
     }
@@ -102,7 +106,11 @@ async fn add_tags(conn: &mut AsyncPgConnection, key: CampaignKey, (contacts, tag
     Ok(())
 }
 
-async fn remove_tags(conn: &mut AsyncPgConnection, key: CampaignKey, (contacts, tags): (Vec<i64>, Vec<String>)) -> StoreResult<()> {
+async fn remove_tags(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    (contacts, tags): (Vec<i64>, Vec<String>),
+) -> StoreResult<()> {
     if contacts.is_empty() {
         return Ok(());
     }
@@ -157,7 +165,11 @@ async fn set_text(
     Ok(())
 }
 
-async fn set_scores(conn: &mut AsyncPgConnection, key: CampaignKey, (contacts, scores): (Vec<i64>, Vec<i32>)) -> StoreResult<()> {
+async fn set_scores(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    (contacts, scores): (Vec<i64>, Vec<i32>),
+) -> StoreResult<()> {
     if contacts.is_empty() {
         return Ok(());
     }

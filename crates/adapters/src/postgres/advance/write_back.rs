@@ -1,7 +1,7 @@
 //! Writing a batch of moves: each table once, by arrays.
 
-use super::StoreErrorExt;
 use super::super::internal;
+use super::StoreErrorExt;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -57,20 +57,17 @@ pub(super) async fn write_back(
     let mut entries = BookEntries::default();
     let mut figures = AdvanceReport { claimed: moves.len(), ..AdvanceReport::default() };
     for one in moves {
-        match &one.outcome {
-            Ok(advanced) => {
-                columns.push(one.due, advanced, now);
-                advanced.book(&mut entries);
-                match advanced.landing {
-                    Landing::Deliver { .. } => figures.queued += 1,
-                    Landing::Completed { .. } | Landing::Exited { .. } => figures.ended += 1,
-                    Landing::Wait { .. } => {}
-                }
-            }
-            Err(_) => {
-                columns.put_off(one.due, now);
-                figures.stuck += 1;
-            }
+        let Ok(advanced) = &one.outcome else {
+            columns.put_off(one.due, now);
+            figures.stuck += 1;
+            continue;
+        };
+        columns.push(one.due, advanced, now);
+        advanced.book(&mut entries);
+        match advanced.landing {
+            Landing::Deliver { .. } => figures.queued += 1,
+            Landing::Completed { .. } | Landing::Exited { .. } => figures.ended += 1,
+            Landing::Wait { .. } => {}
         }
     }
     update_enrollments(conn, key, &columns).await?;
@@ -164,10 +161,19 @@ async fn update_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, colu
     .execute(conn)
     .await
     .store()?;
-    if updated == columns.contact.len() { Ok(()) } else { Err(internal("claimed enrollments were lost before they were written")) }
+    if updated == columns.contact.len() {
+        Ok(())
+    } else {
+        Err(internal("claimed enrollments were lost before they were written"))
+    }
 }
 
-async fn insert_mail(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTime<Utc>, columns: &Columns) -> StoreResult<()> {
+async fn insert_mail(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    now: DateTime<Utc>,
+    columns: &Columns,
+) -> StoreResult<()> {
     if columns.mail_contact.is_empty() {
         return Ok(());
     }
@@ -191,7 +197,12 @@ async fn insert_mail(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTi
     Ok(())
 }
 
-async fn insert_history(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTime<Utc>, columns: &Columns) -> StoreResult<()> {
+async fn insert_history(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    now: DateTime<Utc>,
+    columns: &Columns,
+) -> StoreResult<()> {
     if columns.history_contact.is_empty() {
         return Ok(());
     }

@@ -72,7 +72,11 @@ pub(super) async fn list(
     rows.into_iter().map(EnrollmentView::try_from).collect()
 }
 
-pub(super) async fn find(conn: &mut AsyncPgConnection, campaign: &Campaign, contact: ContactId) -> StoreResult<Option<EnrollmentView>> {
+pub(super) async fn find(
+    conn: &mut AsyncPgConnection,
+    campaign: &Campaign,
+    contact: ContactId,
+) -> StoreResult<Option<EnrollmentView>> {
     let rows: Vec<Row> = diesel::sql_query(format!("{SELECT} AND c.workspace_no = $3 AND c.id = $4"))
         .bind::<Integer, _>(campaign.tenant.0)
         .bind::<Integer, _>(campaign.no.0)

@@ -67,7 +67,10 @@ pub(super) async fn days(
     .get_results(conn)
     .await
     .store()?;
-    Ok(rows.into_iter().map(|row| DayOfStep { day: row.day, step: StepNo(row.step), counts: row.counts.into() }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| DayOfStep { day: row.day, step: StepNo(row.step), counts: row.counts.into() })
+        .collect())
 }
 
 pub(super) async fn lifetime(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<(StepNo, Counts)>> {
@@ -106,6 +109,11 @@ pub(super) async fn step_lines(conn: &mut AsyncPgConnection, key: CampaignKey) -
     .get_results(conn)
     .await
     .store()?;
-    let line = |row: LineRow| StepLine { id: StepId(row.id), order: row.step_order, name: row.name, counts: Counts::default() };
+    let line = |row: LineRow| StepLine {
+        id: StepId(row.id),
+        order: row.step_order,
+        name: row.name,
+        counts: Counts::default(),
+    };
     Ok(rows.into_iter().map(|row| (StepNo(row.step), line(row))).collect())
 }

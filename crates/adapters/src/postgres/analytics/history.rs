@@ -35,7 +35,11 @@ struct MailRow {
 }
 
 /// Moves and mails in the order in which they happened; at one instant the mail's end comes before the move it allowed.
-pub(super) async fn of(conn: &mut AsyncPgConnection, key: CampaignKey, contact: ContactNo) -> StoreResult<Vec<HistoryEvent>> {
+pub(super) async fn of(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    contact: ContactNo,
+) -> StoreResult<Vec<HistoryEvent>> {
     let moves: Vec<MoveRow> = diesel::sql_query(
         "SELECT at, path FROM enrollment_history WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = $3 ORDER BY seq",
     )
@@ -117,13 +121,17 @@ struct NameRow {
     name: String,
 }
 
-pub(super) async fn step_names(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<(StepNo, StepId, String)>> {
-    let rows: Vec<NameRow> =
-        diesel::sql_query("SELECT step, id, name FROM campaign_steps WHERE tenant_no = $1 AND campaign_no = $2 ORDER BY step")
-            .bind::<Integer, _>(key.tenant.0)
-            .bind::<Integer, _>(key.campaign.0)
-            .get_results(conn)
-            .await
-            .store()?;
+pub(super) async fn step_names(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+) -> StoreResult<Vec<(StepNo, StepId, String)>> {
+    let rows: Vec<NameRow> = diesel::sql_query(
+        "SELECT step, id, name FROM campaign_steps WHERE tenant_no = $1 AND campaign_no = $2 ORDER BY step",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .get_results(conn)
+    .await
+    .store()?;
     Ok(rows.into_iter().map(|row| (StepNo(row.step), StepId(row.id), row.name)).collect())
 }

@@ -47,7 +47,11 @@ pub(super) async fn known_contacts(
     Ok(rows.into_iter().map(|row| (ContactId(row.id), ContactNo(row.contact_no))).collect())
 }
 
-pub(super) async fn in_segment(unit: &mut PgUnit, campaign: &Campaign, contacts: &[ContactNo]) -> StoreResult<Vec<ContactNo>> {
+pub(super) async fn in_segment(
+    unit: &mut PgUnit,
+    campaign: &Campaign,
+    contacts: &[ContactNo],
+) -> StoreResult<Vec<ContactNo>> {
     let rules = enroll::rules(unit.conn(), campaign).await?;
     let mut statement = Statement::new("SELECT c.contact_no FROM contacts c WHERE ");
     push_members(&mut statement, unit.of(), enroll::members(rules.as_ref(), campaign.segment));

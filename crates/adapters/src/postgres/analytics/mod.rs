@@ -21,7 +21,13 @@ use muster_domain::ports::store::StoreResult;
 
 #[async_trait]
 impl AnalyticsRepo for PgUnit {
-    async fn days(&mut self, campaign: &Campaign, timezone: Tz, first: NaiveDate, last: NaiveDate) -> StoreResult<Vec<DayOfStep>> {
+    async fn days(
+        &mut self,
+        campaign: &Campaign,
+        timezone: Tz,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> StoreResult<Vec<DayOfStep>> {
         figures::days(self.conn(), campaign.key(), timezone, first, last).await
     }
 
@@ -64,11 +70,23 @@ impl AnalyticsRepo for PgUnit {
         join::in_segment(self, campaign, contacts).await
     }
 
-    async fn join(&mut self, campaign: &Campaign, contacts: &[ContactNo], first: StepNo, now: DateTime<Utc>) -> StoreResult<Joined> {
+    async fn join(
+        &mut self,
+        campaign: &Campaign,
+        contacts: &[ContactNo],
+        first: StepNo,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Joined> {
         join::join(self.conn(), campaign, contacts, first, now).await
     }
 
-    async fn exit(&mut self, campaign: &Campaign, contact: ContactNo, reason: ExitReason, now: DateTime<Utc>) -> StoreResult<bool> {
+    async fn exit(
+        &mut self,
+        campaign: &Campaign,
+        contact: ContactNo,
+        reason: ExitReason,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool> {
         // The contact first, so that no delivery to it can begin meanwhile.
         diesel::sql_query("SELECT FROM contacts WHERE tenant_no = $1 AND contact_no = $2 FOR UPDATE")
             .bind::<Integer, _>(campaign.tenant.0)
@@ -76,7 +94,8 @@ impl AnalyticsRepo for PgUnit {
             .execute(self.conn())
             .await
             .store()?;
-        let leaving = Leaving { tenant: campaign.tenant, contacts: &[contact], campaign: Some(campaign.no), reason, now };
+        let leaving =
+            Leaving { tenant: campaign.tenant, contacts: &[contact], campaign: Some(campaign.no), reason, now };
         let exits = exits::exit_open_enrollments(self.conn(), leaving).await?;
         let any = exits.count() > 0;
         exits.post(self.conn()).await?;

@@ -40,11 +40,12 @@ enum Onward {
 impl Ending {
     /// `None` when the enrollment does not wait for this delivery: it has left, or has gone on already.
     fn onward(&self) -> Option<Onward> {
-        self.row.awaited.then(|| match (self.leave, self.row.next_step) {
+        let onward = match (self.leave, self.row.next_step) {
             (Some(reason), _) => Onward::Left(reason),
             (None, 0) => Onward::Completed,
             (None, next) => Onward::Step(next),
-        })
+        };
+        self.row.awaited.then_some(onward)
     }
 
     fn code(&self) -> &'static str {

@@ -199,6 +199,13 @@ impl TryFrom<StepRow> for StepBalance {
             in_doubt: row.in_doubt,
             cancelled: row.cancelled,
         };
-        Ok(StepBalance { no: StepNo(row.step), id: StepId(row.id), order: row.step_order, name: row.name, step_type, figures })
+        Ok(StepBalance {
+            no: StepNo(row.step),
+            id: StepId(row.id),
+            order: row.step_order,
+            name: row.name,
+            step_type,
+            figures,
+        })
     }
 }

@@ -28,7 +28,11 @@ struct CancelledRow {
 }
 
 /// Exits every open enrollment and cancels every mail that has not begun. What it adds to the books is the caller's to post.
-pub(super) async fn end_all(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTime<Utc>) -> StoreResult<BookEntries> {
+pub(super) async fn end_all(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    now: DateTime<Utc>,
+) -> StoreResult<BookEntries> {
     conn.batch_execute("SET LOCAL statement_timeout = '600s'").await.store()?;
     let mut entries = BookEntries::default();
     for row in end_enrollments(conn, key, now).await? {
@@ -57,7 +61,11 @@ pub(super) async fn end_all(conn: &mut AsyncPgConnection, key: CampaignKey, now:
 }
 
 /// `8` is `Passage::WaitCancelled`, `1101` is `Passage::Left(CampaignEnded)`; a test holds them together.
-async fn end_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTime<Utc>) -> StoreResult<Vec<EndedRow>> {
+async fn end_enrollments(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<EndedRow>> {
     diesel::sql_query(
         "WITH open AS MATERIALIZED ( \
              SELECT contact_no, status, step, version FROM enrollments \
@@ -79,7 +87,11 @@ async fn end_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, now: Da
     .store()
 }
 
-async fn cancel_mail(conn: &mut AsyncPgConnection, key: CampaignKey, now: DateTime<Utc>) -> StoreResult<Vec<CancelledRow>> {
+async fn cancel_mail(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<CancelledRow>> {
     diesel::sql_query(
         "WITH gone AS ( \
              DELETE FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state <> 's' \

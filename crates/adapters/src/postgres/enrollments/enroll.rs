@@ -41,12 +41,14 @@ pub(crate) fn members(rules: Option<&Rule>, segment: SegmentNo) -> Members<'_> {
 pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> StoreResult<AudienceCount> {
     let of = unit.of();
     let rules = rules(unit.conn(), campaign).await?;
-    let mark: Count = diesel::sql_query("SELECT coalesce(max(contact_no), 0) AS n FROM contacts WHERE tenant_no = $1 AND workspace_no = $2")
-        .bind::<Integer, _>(of.tenant.0)
-        .bind::<Integer, _>(of.workspace.0)
-        .get_result(unit.conn())
-        .await
-        .store()?;
+    let mark: Count = diesel::sql_query(
+        "SELECT coalesce(max(contact_no), 0) AS n FROM contacts WHERE tenant_no = $1 AND workspace_no = $2",
+    )
+    .bind::<Integer, _>(of.tenant.0)
+    .bind::<Integer, _>(of.workspace.0)
+    .get_result(unit.conn())
+    .await
+    .store()?;
     let mut statement = Statement::new("SELECT count(*) AS n FROM contacts c WHERE ");
     push_members(&mut statement, of, members(rules.as_ref(), campaign.segment));
     statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(mark.n));
@@ -55,7 +57,11 @@ pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> St
 }
 
 /// A triggered campaign enrolls nobody: it is done before it begins.
-pub(super) async fn begin_enrolling(unit: &mut PgUnit, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()> {
+pub(super) async fn begin_enrolling(
+    unit: &mut PgUnit,
+    campaign: &Campaign,
+    audience: AudienceCount,
+) -> StoreResult<()> {
     let (state, total) = match campaign.campaign_type {
         CampaignType::Triggered => ("done", 0),
         CampaignType::Broadcast | CampaignType::Drip | CampaignType::AbTest => ("running", audience.total),

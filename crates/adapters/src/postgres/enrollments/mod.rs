@@ -39,7 +39,13 @@ impl EnrollmentRepo for PgUnit {
         enroll::begin_enrolling(self, campaign, audience).await
     }
 
-    async fn enroll_chunk(&mut self, campaign: &Campaign, first: StepNo, limit: i64, now: DateTime<Utc>) -> StoreResult<Chunk> {
+    async fn enroll_chunk(
+        &mut self,
+        campaign: &Campaign,
+        first: StepNo,
+        limit: i64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Chunk> {
         enroll::enroll_chunk(self, campaign, first, limit, now).await
     }
 

@@ -3,7 +3,12 @@
 use super::{Counter, begin, beginning, claim, record, sent};
 use async_trait::async_trait;
 use muster_domain::model::delivery::Attempt;
+use muster_domain::model::ids::ContactId;
 use muster_domain::ports::delivery::{DeliveryStore, Reservations};
+use muster_domain::ports::store::{StoreError, in_tx};
+use muster_domain::usecases::erase_contact::{EraseContact, erase_contact};
+use muster_domain::usecases::suppress_address::{SuppressAddress, suppress_address};
+use muster_domain::usecases::unsubscribe::unsubscribe;
 use muster_testkit::mail_queue::MailQueue;
 use std::time::Duration;
 
@@ -118,21 +123,57 @@ impl Reservations for Slow {
 async fn the_barrier_waits_for_a_begin_that_is_open() {
     let queue = MailQueue::of(1).await;
     let store = queue.store();
-    let letters = claim(&store, queue.key, 1).await;
-    let (open, mut opened) = tokio::sync::mpsc::unbounded_channel();
-    let (release, go_on) = tokio::sync::oneshot::channel();
-    let beginning_store = queue.store();
-    let (key, batch) = (queue.key, letters.iter().map(beginning).collect::<Vec<_>>());
-    let begin = tokio::spawn(async move {
-        beginning_store.begin(key, &batch, &mut Slow { open, go_on: Some(go_on) }).await.unwrap()
-    });
-    opened.recv().await.unwrap();
+    let (release, begin) = open_begin(&queue).await;
     let barrier = queue.barrier(&store);
     tokio::pin!(barrier);
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut barrier).await.is_err(), "a begin is open");
     release.send(()).unwrap();
     barrier.await;
-    assert_eq!(begin.await.unwrap().begun.len(), 1);
+    assert_eq!(begin.await.unwrap(), 1);
+}
+
+/// A begin that is open until told to go on.
+async fn open_begin(queue: &MailQueue) -> (tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<usize>) {
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 1).await;
+    let (open, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let (release, go_on) = tokio::sync::oneshot::channel();
+    let (key, batch) = (queue.key, letters.iter().map(beginning).collect::<Vec<_>>());
+    let begin = tokio::spawn(async move {
+        let mut slow = Slow { open, go_on: Some(go_on) };
+        store.begin(key, &batch, &mut slow).await.unwrap().begun.len()
+    });
+    opened.recv().await.unwrap();
+    (release, begin)
+}
+
+#[tokio::test]
+async fn unsubscribing_suppressing_and_erasing_wait_for_a_begin_that_is_open() {
+    for how in ["unsubscribe", "suppress", "erase"] {
+        let queue = MailQueue::of(1).await;
+        let store = queue.store();
+        let contact = queue.text("SELECT id FROM contacts").await;
+        let (release, begin) = open_begin(&queue).await;
+        let story = in_tx(&store, queue.workspace, async |tx| match how {
+            "unsubscribe" => unsubscribe(tx, queue.delivery(0)).await.map(|_| ()),
+            "suppress" => {
+                let command = SuppressAddress { email: "c1@example.org".to_owned(), reason: None, source: None };
+                suppress_address(tx, &command).await.map(|_| ()).map_err(|error| StoreError::Internal(error.into()))
+            }
+            _ => {
+                let command = EraseContact { id: ContactId(contact.parse().unwrap()) };
+                erase_contact(tx, command).await.map_err(|error| StoreError::Internal(error.into()))
+            }
+        });
+        tokio::pin!(story);
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut story).await;
+        assert!(early.is_err(), "{how}: a begin is open");
+        release.send(()).unwrap();
+        story.await.unwrap();
+        assert_eq!(begin.await.unwrap(), 1);
+        assert_eq!(queue.queued('s').await, 1, "{how}: what has begun is left to its worker");
+        queue.assert_books().await;
+    }
 }
 
 /// A begin whose session is killed under it.

@@ -1,6 +1,6 @@
 //! `POST /api/campaigns/{id}/enrollments`
 
-use crate::extract::{Body, CampaignsLaunch, Can, Fields, FromFields, InPath};
+use crate::extract::{Body, CampaignsLaunch, Can, Fields, FromFields, InPath, Item};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::transact::Answer;
@@ -22,7 +22,7 @@ pub(crate) struct EnrollRequest {
 
 impl FromFields for EnrollRequest {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let contact_ids = fields.required("contactIds", |list| list.list(1..=1000, |item| item.uuid()));
+        let contact_ids = fields.required("contactIds", |list| list.list(1..=1000, Item::uuid));
         Some(Self { contact_ids: contact_ids? })
     }
 }
@@ -42,7 +42,9 @@ impl From<EnrollError> for Problem {
         match error {
             EnrollError::NotFound => Self::NotFound,
             EnrollError::InvalidTransition(refused) => Self::InvalidTransition(refused),
-            EnrollError::Enrolling => Self::Conflict("The campaign's audience is still being enrolled; try again when that is done."),
+            EnrollError::Enrolling => {
+                Self::Conflict("The campaign's audience is still being enrolled; try again when that is done.")
+            }
             EnrollError::Invalid(problems) => Self::Invalid(problems),
             EnrollError::Store(error) => Self::Store(error),
         }
@@ -58,7 +60,11 @@ impl From<EnrollError> for Problem {
     responses((status = 200, description = "Enrolled", body = EnrollResponse))
 )]
 #[post("/campaigns/{id}/enrollments")]
-pub(crate) async fn enroll_contacts(caller: Can<CampaignsLaunch>, id: InPath<CampaignId>, body: Body<EnrollRequest>) -> Answer {
+pub(crate) async fn enroll_contacts(
+    caller: Can<CampaignsLaunch>,
+    id: InPath<CampaignId>,
+    body: Body<EnrollRequest>,
+) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
             let contacts = body.contact_ids.iter().copied().map(ContactId).collect();

@@ -72,7 +72,8 @@ pub(crate) async fn get_enrollment(caller: Can<CampaignsRead>, path: InPath<(Cam
 
 impl From<Way> for WayResponse {
     fn from(way: Way) -> Self {
-        let names: HashMap<StepNo, (StepId, String)> = way.steps.into_iter().map(|(no, id, name)| (no, (id, name))).collect();
+        let names: HashMap<StepNo, (StepId, String)> =
+            way.steps.into_iter().map(|(no, id, name)| (no, (id, name))).collect();
         let enrolled = EventResponse::new(way.enrollment.enrolled_at.into(), "enrolled", None);
         let told = way.events.into_iter().map(|event| {
             let named = names.get(&event.step).cloned();

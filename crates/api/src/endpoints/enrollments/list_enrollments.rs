@@ -1,7 +1,7 @@
 //! `GET /api/campaigns/{id}/enrollments`
 
 use super::enrollment::EnrollmentResponse;
-use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Listing, Page, PageParams, Params};
+use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, Listing, Page, PageParams, Params};
 use crate::problem::Problem;
 use crate::transact::Answer;
 use actix_web::{HttpResponse, get};
@@ -47,7 +47,7 @@ impl FromFields for ListParams {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let page = Page::read(fields);
         let status = fields.optional("status", |value| value.one_of(&STATUSES, parse_status));
-        let step = fields.optional("stepId", |value| value.uuid());
+        let step = fields.optional("stepId", Item::uuid);
         let email = fields.optional("email", |value| value.text(1..=320));
         Some(Self { page: page?, status: status?, step: step?, email: email? })
     }
@@ -72,7 +72,11 @@ fn parse_status(name: &str) -> Option<EnrollmentStatus> {
     responses((status = 200, description = "The enrollments", body = Listing<EnrollmentResponse>))
 )]
 #[get("/campaigns/{id}/enrollments")]
-pub(crate) async fn list_enrollments(caller: Can<CampaignsRead>, id: InPath<CampaignId>, params: Params<ListParams>) -> Answer {
+pub(crate) async fn list_enrollments(
+    caller: Can<CampaignsRead>,
+    id: InPath<CampaignId>,
+    params: Params<ListParams>,
+) -> Answer {
     let cursors = &caller.state.cursors;
     let list = format!("campaigns/{}/enrollments", id.0);
     let after: Option<i64> = params.page.after(cursors, &list)?;

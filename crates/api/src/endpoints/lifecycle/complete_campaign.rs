@@ -19,7 +19,11 @@ use muster_domain::usecases::complete_campaign::{self as story, CompleteCampaign
     responses((status = 200, description = "Completed", body = TransitionResponse))
 )]
 #[post("/campaigns/{id}/complete")]
-pub(crate) async fn complete_campaign(caller: Can<CampaignsLaunch>, id: InPath<CampaignId>, body: Body<Nothing>) -> Answer {
+pub(crate) async fn complete_campaign(
+    caller: Can<CampaignsLaunch>,
+    id: InPath<CampaignId>,
+    body: Body<Nothing>,
+) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
             let campaign = story::complete_campaign(tx, CompleteCampaign { id: id.0 }).await.map_err(Problem::from)?;

@@ -51,7 +51,11 @@ impl From<LaunchError> for Problem {
     )
 )]
 #[post("/campaigns/{id}/launch")]
-pub(crate) async fn launch_campaign(caller: Can<CampaignsLaunch>, id: InPath<CampaignId>, body: Body<Nothing>) -> Answer {
+pub(crate) async fn launch_campaign(
+    caller: Can<CampaignsLaunch>,
+    id: InPath<CampaignId>,
+    body: Body<Nothing>,
+) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
             let launched = story::launch_campaign(tx, LaunchCampaign { id: id.0 }).await?;

@@ -48,7 +48,11 @@ pub(crate) struct PauseResponse {
     )
 )]
 #[post("/campaigns/{id}/pause")]
-pub(crate) async fn pause_campaign(caller: Can<CampaignsLaunch>, id: InPath<CampaignId>, body: Body<Nothing>) -> Answer {
+pub(crate) async fn pause_campaign(
+    caller: Can<CampaignsLaunch>,
+    id: InPath<CampaignId>,
+    body: Body<Nothing>,
+) -> Answer {
     let paused = RefCell::new(None);
     let written = caller
         .write_first(&body.repeat, async |tx| {

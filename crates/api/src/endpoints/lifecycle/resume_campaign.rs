@@ -18,7 +18,11 @@ use muster_domain::usecases::resume_campaign::{self as story, ResumeCampaign};
     responses((status = 200, description = "Active again", body = TransitionResponse))
 )]
 #[post("/campaigns/{id}/resume")]
-pub(crate) async fn resume_campaign(caller: Can<CampaignsLaunch>, id: InPath<CampaignId>, body: Body<Nothing>) -> Answer {
+pub(crate) async fn resume_campaign(
+    caller: Can<CampaignsLaunch>,
+    id: InPath<CampaignId>,
+    body: Body<Nothing>,
+) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
             let campaign = story::resume_campaign(tx, ResumeCampaign { id: id.0 }).await.map_err(Problem::from)?;

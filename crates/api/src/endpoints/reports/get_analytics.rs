@@ -1,7 +1,7 @@
 //! `GET /api/campaigns/{id}/analytics`
 
 use super::figures::FiguresResponse;
-use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Params};
+use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, Params};
 use crate::problem::Problem;
 use crate::transact::Answer;
 use actix_web::{HttpResponse, get};
@@ -38,9 +38,10 @@ struct Range {
 
 impl FromFields for RangeParams {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let first = fields.required("startDate", |value| value.date());
-        let last = fields.required("endDate", |value| value.date());
-        let timezone = fields.optional("timezone", |value| value.one_of(&["an IANA time zone"], |name| name.parse().ok()));
+        let first = fields.required("startDate", Item::date);
+        let last = fields.required("endDate", Item::date);
+        let timezone =
+            fields.optional("timezone", |value| value.one_of(&["an IANA time zone"], |name| name.parse().ok()));
         Some(Self { first: first?, last: last?, timezone: timezone? })
     }
 }
@@ -115,7 +116,11 @@ impl From<AnalyticsError> for Problem {
     responses((status = 200, description = "The figures", body = AnalyticsResponse))
 )]
 #[get("/campaigns/{id}/analytics")]
-pub(crate) async fn get_analytics(caller: Can<CampaignsRead>, id: InPath<CampaignId>, range: Params<RangeParams>) -> Answer {
+pub(crate) async fn get_analytics(
+    caller: Can<CampaignsRead>,
+    id: InPath<CampaignId>,
+    range: Params<RangeParams>,
+) -> Answer {
     let command = GetAnalytics { id: id.0, first: range.first, last: range.last, timezone: range.timezone };
     let report = caller.read(async |tx| story::get_analytics(tx, command).await).await?;
     Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report)))

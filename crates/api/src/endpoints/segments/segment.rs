@@ -14,7 +14,8 @@ pub(super) const KINDS: [SegmentKind; 2] = [SegmentKind::Static, SegmentKind::Dy
 
 /// The same for the documentation.
 pub(super) fn kinds() -> Object {
-    let description = "`static`: contacts are put on its list; `dynamic`: whoever its rules hold for. Stays as it was made.";
+    let description =
+        "`static`: contacts are put on its list; `dynamic`: whoever its rules hold for. Stays as it was made.";
     crate::openapi::one_of(KINDS.map(SegmentKind::as_str)).description(Some(description)).build()
 }
 

@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Query)]
 pub(crate) struct LiftParams {
     /// The address, in upper or lower case.
-    #[param(value_type = String)]
+    #[param(value_type = String, format = "email", max_length = 254)]
     email: EmailAddress,
 }
 

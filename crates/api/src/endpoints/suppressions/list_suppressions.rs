@@ -20,6 +20,7 @@ pub(crate) struct ListQuery {
 #[expect(dead_code, reason = "only describes what `ListQuery` reads")]
 pub(crate) struct FilterParams {
     /// The one of this e-mail address, in upper or lower case.
+    #[param(format = "email", max_length = 254)]
     email: Option<String>,
 }
 

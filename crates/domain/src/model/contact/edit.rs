@@ -117,13 +117,13 @@ impl ContactEdit {
                 problems.into_result()?;
                 Some(FieldValue::Text(text.clone()))
             }
-            Value::Number(number) => match number.as_f64().filter(|_| kept_exactly(number)) {
-                Some(number) => Some(FieldValue::Number(number)),
-                None => {
+            Value::Number(number) => {
+                let Some(number) = number.as_f64().filter(|_| kept_exactly(number)) else {
                     let detail = "is too large a number to be kept exactly; send it as a string";
                     return Err(FieldProblems::one("", "out_of_range", detail));
-                }
-            },
+                };
+                Some(FieldValue::Number(number))
+            }
             Value::Bool(flag) => Some(FieldValue::Flag(*flag)),
             Value::Array(_) | Value::Object(_) => return Err(wrong_type("must be a string, a number or a boolean")),
         };
