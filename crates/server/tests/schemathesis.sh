@@ -31,7 +31,7 @@ key=$(grep --only-matching --extended-regexp --max-count=1 'mk_[A-Za-z0-9]+_[A-Z
 # of the caller's own or that a template parses; those are tested by hand in http/bad_input.rs.
 cat >"$folder/schemathesis.toml" <<'END'
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "414", "415", "422", "431"]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "412", "413", "414", "415", "422", "431"]
 END
 # A key that comes again gets the answer that was stored, of a thing that may be gone by then; idempotency has tests of
 # its own.

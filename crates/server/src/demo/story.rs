@@ -80,7 +80,7 @@ pub(super) async fn tell(client: &Client, csv: Option<&Path>, catcher: Option<&C
     let books = watch.look().await?;
     watch.finish();
 
-    let verdict = catcher.map(|catcher| verify(&audience, catcher));
+    let verdict = catcher.map(|catcher| verify(&audience, catcher.mailbox()));
     let caught = verdict.as_ref().map(|verdict| verdict.found.clone());
     wrong.extend(verdict.into_iter().flat_map(|verdict| verdict.wrong));
     let expected = audience.len() as u64 * 3;

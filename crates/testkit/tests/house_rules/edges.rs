@@ -16,7 +16,7 @@ const DESIGNED: [(&str, &[&str]); 6] = [
 ];
 
 /// What only tests may name.
-const FOR_TESTS: [&str; 3] = ["muster-adapters", "muster-domain", "muster-testkit"];
+const FOR_TESTS: [&str; 2] = ["muster-domain", "muster-testkit"];
 
 /// Libraries that belong to one layer, with the crates that may name them.
 const LAYERED: [(&[&str], &[&str]); 5] = [

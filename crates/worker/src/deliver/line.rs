@@ -39,11 +39,9 @@ pub struct DeliverLimits {
 }
 
 impl DeliverLimits {
-    /// Fit for a transport of so many sessions: turns claim twice as much as can be under way, in batches of at most
-    /// half of the sessions.
+    /// Fit for a transport of so many sessions: one batch can fill them all, while the next ones are claimed and written.
     pub fn for_sessions(sessions: usize) -> Self {
-        let batch = sessions.div_ceil(2).clamp(1, 50);
-        Self { batch, turns: (2 * sessions).div_ceil(batch).clamp(2, 8), policy: RetryPolicy::default() }
+        Self { batch: sessions.clamp(1, 50), turns: 4, policy: RetryPolicy::default() }
     }
 }
 

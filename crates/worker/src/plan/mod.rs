@@ -64,6 +64,7 @@ pub struct PlanPass {
     lapse: Arc<dyn TimeLapse>,
     options: PlanOptions,
     turns: AdvanceTurns,
+    finishing: finish::FinishTurns,
 }
 
 impl PlanPass {
@@ -75,7 +76,15 @@ impl PlanPass {
         lapse: Arc<dyn TimeLapse>,
         options: PlanOptions,
     ) -> Self {
-        Self { store, queue, advancing, lapse, options, turns: AdvanceTurns::default() }
+        Self {
+            store,
+            queue,
+            advancing,
+            lapse,
+            options,
+            turns: AdvanceTurns::default(),
+            finishing: finish::FinishTurns::default(),
+        }
     }
 
     /// One round. An error of one campaign is logged and does not stop the others; an error here means that storage is away.
@@ -86,7 +95,7 @@ impl PlanPass {
         start::start_due(&*self.store, &work.start, &mut report).await?;
         enroll::enroll_running(&*self.store, &work.enroll, self.options.enroll_chunk, &mut report).await?;
         self.turns.advance(&*self.advancing, &work.advance, self.options, &mut report).await?;
-        finish::finish_done(&*self.store, &work.finish, &mut report).await?;
+        self.finishing.finish(&*self.store, &work.finish, &mut report).await?;
         Ok(report)
     }
 }

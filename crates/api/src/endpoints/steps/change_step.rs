@@ -1,7 +1,7 @@
 //! `PATCH /api/campaigns/{id}/steps/{stepId}`
 
 use super::add_step::StepRequest;
-use super::fields::StepFields;
+use super::fields::ChangeFields;
 use super::step::{StepResponse, steps_of};
 use crate::extract::{Body, CampaignsWrite, Can, IfMatch, InPath};
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ use muster_domain::usecases::change_step::{self as story, ChangeStep};
         ("stepId" = Uuid, Path, description = "The step"),
         ("If-Match" = Option<String>, Header)
     ),
-    request_body = StepFields,
+    request_body = ChangeFields,
     responses(
         (status = 200, description = "The step as it is now", body = StepResponse, headers(("ETag" = String))),
         (status = 409, description = "The campaign is completed", body = crate::problem::ProblemBody,

@@ -9,7 +9,8 @@ use muster_domain::model::problem::FieldProblems;
 use muster_domain::model::schedule::Weekday;
 use muster_domain::model::sequence::{StepAction, StepType, Variant, Wait, WaitUnit};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// No text of a request is longer than its whole body.
 const ANY: u64 = u64::MAX;
@@ -52,6 +53,26 @@ pub(crate) struct StepFields {
     next_step_id: Option<String>,
     true_next_step_id: Option<String>,
     false_next_step_id: Option<String>,
+}
+
+/// The same of a step that is there, for the documentation: nothing is needed.
+pub(crate) struct ChangeFields;
+
+impl ToSchema for ChangeFields {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ChangeStep".into()
+    }
+}
+
+impl PartialSchema for ChangeFields {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = StepFields::schema();
+        if let RefOr::T(Schema::Object(step)) = &mut schema {
+            step.required.clear();
+            step.description = Some("What changes in a step; what is absent stays, null clears.".to_owned());
+        }
+        schema
+    }
 }
 
 /// Reads one of several steps: with `id` and `key`. What else a GET gives for a step may be sent back.

@@ -1,4 +1,0 @@
-//! Temporary.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#[path = "postgres/deliver/mod.rs"]
-mod deliver;
