@@ -67,7 +67,7 @@ struct TickRow {
 }
 
 /// The next instant at which something is due, in the past while something is undone. Paused campaigns wait for nobody;
-/// mail of a campaign that may not send yet is due when it may.
+/// mail of a campaign that may not send yet is due when it may, and mail that waits to be tried again is not due.
 const NEXT_DUE: &str = "\
     SELECT min(due) FROM ( \
         SELECT c.scheduled_at AS due FROM campaigns c WHERE c.status = 'scheduled' \
@@ -77,7 +77,7 @@ const NEXT_DUE: &str = "\
         UNION ALL SELECT (SELECT e.due_at FROM enrollments e WHERE e.tenant_no = c.tenant_no AND e.campaign_no = c.campaign_no \
             AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
         UNION ALL SELECT (SELECT greatest(o.due_at, c.held_until) FROM outbox o WHERE o.tenant_no = c.tenant_no \
-            AND o.campaign_no = c.campaign_no AND o.state = 'p' ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
+            AND o.campaign_no = c.campaign_no AND o.state = 'p' AND o.retry_at IS NULL ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
         UNION ALL SELECT '-infinity' FROM outbox o WHERE o.state <> 'p' \
     ) AS instants";
 

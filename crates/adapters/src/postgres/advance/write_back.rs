@@ -143,11 +143,14 @@ fn path_text(path: &[(StepNo, Passage)]) -> String {
 
 async fn update_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, columns: &Columns) -> StoreResult<()> {
     let updated = diesel::sql_query(
-        "UPDATE enrollments AS e SET status = u.status::\"char\", step = u.step, pass = u.pass, due_at = u.due_at, \
-         ended_at = u.ended_at, exit_reason = u.exit_reason::\"char\" \
-         FROM unnest($3::bigint[], $4::text[], $5::smallint[], $6::int[], $7::timestamptz[], $8::timestamptz[], \
-         $9::text[]) AS u (contact_no, status, step, pass, due_at, ended_at, exit_reason) \
-         WHERE e.tenant_no = $1 AND e.campaign_no = $2 AND e.contact_no = u.contact_no",
+        // The batch names tenant and campaign, row by row: were they constants of the statement, a planner whose
+        // statistics are older than the launch would read the whole campaign for every batch.
+        "UPDATE enrollments AS e SET status = a.status::\"char\", step = a.step, pass = a.pass, due_at = a.due_at, \
+         ended_at = a.ended_at, exit_reason = a.exit_reason::\"char\" \
+         FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* FROM unnest($3::bigint[], $4::text[], \
+             $5::smallint[], $6::int[], $7::timestamptz[], $8::timestamptz[], $9::text[]) \
+             AS u (contact_no, status, step, pass, due_at, ended_at, exit_reason) OFFSET 0) AS a \
+         WHERE e.tenant_no = a.tenant_no AND e.campaign_no = a.campaign_no AND e.contact_no = a.contact_no",
     )
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)

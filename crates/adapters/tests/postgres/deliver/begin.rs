@@ -176,6 +176,18 @@ async fn unsubscribing_suppressing_and_erasing_wait_for_a_begin_that_is_open() {
     }
 }
 
+#[tokio::test]
+async fn an_address_does_not_change_while_a_begin_to_it_is_open() {
+    let queue = MailQueue::of(1).await;
+    let (release, begin) = open_begin(&queue).await;
+    let change = queue.run("UPDATE contacts SET email = 'new@example.org', email_key = 'new@example.org'");
+    tokio::pin!(change);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut change).await.is_err(), "a begin is open");
+    release.send(()).unwrap();
+    change.await;
+    assert_eq!(begin.await.unwrap(), 1);
+}
+
 /// A begin whose session is killed under it.
 struct Killed(MailQueue);
 
