@@ -1,4 +1,7 @@
 //! What is known of many contacts at once: three statements, however many.
+//!
+//! Each contact is looked up by its key, row by row: right after a big import the planner knows no statistics, and would
+//! read a list given to `= ANY` through whatever index begins with the tenant.
 
 use super::StoreErrorExt;
 use diesel::QueryableByName;
@@ -96,8 +99,10 @@ pub(crate) async fn of(
     }
     let numbers: Vec<i64> = contacts.iter().map(|no| no.0).collect();
     let rows: Vec<ContactRow> = diesel::sql_query(
-        "SELECT contact_no, email, first_name, last_name, company, job_title, city, state, country, timezone, lead_score \
-         FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) AND erased_at IS NULL",
+        "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
+             SELECT c.contact_no, c.email, c.first_name, c.last_name, c.company, c.job_title, c.city, c.state, c.country, \
+             c.timezone, c.lead_score FROM contacts c \
+             WHERE c.tenant_no = $1 AND c.contact_no = u.contact_no AND c.erased_at IS NULL OFFSET 0) AS k",
     )
     .bind::<Integer, _>(tenant.0)
     .bind::<Array<BigInt>, _>(&numbers)
@@ -120,7 +125,10 @@ pub(crate) async fn of(
 }
 
 async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {
-    diesel::sql_query("SELECT contact_no, tag FROM contact_tags WHERE tenant_no = $1 AND contact_no = ANY($2)")
+    diesel::sql_query(
+        "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
+             SELECT t.contact_no, t.tag FROM contact_tags t WHERE t.tenant_no = $1 AND t.contact_no = u.contact_no OFFSET 0) AS k",
+    )
         .bind::<Integer, _>(tenant.0)
         .bind::<Array<BigInt>, _>(numbers)
         .get_results(conn)
@@ -130,7 +138,9 @@ async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -
 
 async fn fields(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<FieldRow>> {
     diesel::sql_query(
-        "SELECT contact_no, name, kind, value, number FROM contact_fields WHERE tenant_no = $1 AND contact_no = ANY($2)",
+        "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
+             SELECT f.contact_no, f.name, f.kind, f.value, f.number FROM contact_fields f \
+             WHERE f.tenant_no = $1 AND f.contact_no = u.contact_no OFFSET 0) AS k",
     )
     .bind::<Integer, _>(tenant.0)
     .bind::<Array<BigInt>, _>(numbers)

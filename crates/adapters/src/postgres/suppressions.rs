@@ -177,13 +177,10 @@ impl PgUnit {
     /// address has just changed.
     async fn lock_contacts(&mut self, key: &str, also: Option<ContactNo>) -> StoreResult<Vec<ContactNo>> {
         let tenant = self.of().tenant;
-        // Workspace by workspace: the index by address begins with the workspace.
         let locked: Vec<LockedContact> = diesel::sql_query(
             "SELECT c.contact_no, c.email_key FROM contacts c \
              WHERE c.tenant_no = $1 AND c.contact_no IN ( \
-                SELECT k.contact_no FROM workspaces w JOIN contacts k ON k.tenant_no = w.tenant_no \
-                AND k.workspace_no = w.workspace_no AND k.email_key = $2 WHERE w.tenant_no = $1 AND k.tenant_no = $1 \
-                UNION ALL SELECT $3) \
+                SELECT k.contact_no FROM contacts k WHERE k.tenant_no = $1 AND k.email_key = $2 UNION ALL SELECT $3) \
              ORDER BY c.contact_no FOR UPDATE OF c",
         )
         .bind::<Integer, _>(tenant.0)
