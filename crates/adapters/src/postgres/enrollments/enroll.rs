@@ -13,7 +13,7 @@ use muster_domain::model::campaign::{Campaign, CampaignType};
 use muster_domain::model::ids::{ContactNo, SegmentNo, StepNo};
 use muster_domain::model::rules::Rule;
 use muster_domain::ports::enrollments::{AudienceCount, Chunk};
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::store::{StoreResult, Workspace};
 
 #[derive(QueryableByName)]
 struct RulesRow {
@@ -108,11 +108,8 @@ pub(super) async fn enroll_chunk(
 ) -> StoreResult<Chunk> {
     let Some(at) = cursor(unit.conn(), campaign).await? else { return Ok(Chunk { enrolled: 0, done: true }) };
     let rules = rules(unit.conn(), campaign).await?;
-    let mut statement = Statement::new("WITH chunk AS MATERIALIZED (SELECT c.contact_no FROM contacts c WHERE ");
-    push_members(&mut statement, unit.of(), members(rules.as_ref(), campaign.segment));
-    statement.push(" AND c.contact_no > ").bind(Bind::BigInt(at.enroll_cursor));
-    statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(at.launch_mark));
-    statement.push(" ORDER BY c.contact_no LIMIT ").bind(Bind::BigInt(limit));
+    let mut statement = Statement::new("WITH chunk AS MATERIALIZED (");
+    push_chunk(&mut statement, unit.of(), members(rules.as_ref(), campaign.segment), &at, limit);
     statement.push("), joined AS (INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) SELECT ");
     statement.bind(Bind::Int(campaign.tenant.0)).push(", ").bind(Bind::Int(campaign.no.0)).push(", contact_no, ");
     statement.bind(Bind::Instant(now)).push(", ").bind(Bind::Instant(now)).push(", ");
@@ -130,6 +127,28 @@ pub(super) async fn enroll_chunk(
     entries.campaign.open = row.enrolled;
     books::post(unit.conn(), campaign.key(), &entries).await?;
     Ok(Chunk { enrolled: row.enrolled, done })
+}
+
+/// The next members after the cursor, as `contact_no`.
+///
+/// A list is read along its own key and each contact is looked up by its number: right after an import the planner has no
+/// statistics, and would otherwise read the whole list for each chunk.
+fn push_chunk(statement: &mut Statement, of: Workspace, members: Members<'_>, at: &CursorRow, limit: i64) {
+    if let Members::Listed(segment) = members {
+        statement.push("SELECT m.contact_no FROM segment_members m CROSS JOIN LATERAL (SELECT FROM contacts c WHERE c.tenant_no = ");
+        statement.bind(Bind::Int(of.tenant.0)).push(" AND c.contact_no = m.contact_no AND c.workspace_no = ");
+        statement.bind(Bind::Int(of.workspace.0)).push(" AND c.erased_at IS NULL OFFSET 0) AS k WHERE m.tenant_no = ");
+        statement.bind(Bind::Int(of.tenant.0)).push(" AND m.segment_no = ").bind(Bind::Int(segment.0));
+        statement.push(" AND m.contact_no > ").bind(Bind::BigInt(at.enroll_cursor));
+        statement.push(" AND m.contact_no <= ").bind(Bind::BigInt(at.launch_mark));
+        statement.push(" ORDER BY m.contact_no LIMIT ").bind(Bind::BigInt(limit));
+        return;
+    }
+    statement.push("SELECT c.contact_no FROM contacts c WHERE ");
+    push_members(statement, of, members);
+    statement.push(" AND c.contact_no > ").bind(Bind::BigInt(at.enroll_cursor));
+    statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(at.launch_mark));
+    statement.push(" ORDER BY c.contact_no LIMIT ").bind(Bind::BigInt(limit));
 }
 
 /// Where enrolling stands; `None` when it does not run. The row stays locked: one chunk at a time.
