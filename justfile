@@ -30,7 +30,7 @@ openapi:
 
 # Write docs/lifecycle.md from the status graph.
 lifecycle:
-    UPDATE_DOCS=1 cargo test --quiet --package muster-domain lifecycle
+    UPDATE=1 cargo test --quiet --package muster-domain --test lifecycle_doc
 
 # Write crates/adapters/src/postgres/schema.rs from the migrations.
 schema:
