@@ -1,6 +1,6 @@
 //! The ports over PostgreSQL, one file for each file of the domain's `ports`.
 //!
-//! Every statement runs in a [`tx::PgTx`]: the only way to a connection, and it always names a role and, for the
+//! Every statement runs in a `PgTx`: the only way to a connection, and it always names a role and, for the
 //! application's role, a tenant, so that row-level security is under every query.
 
 mod advance;

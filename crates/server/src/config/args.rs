@@ -76,7 +76,7 @@ impl HttpAddrArgs {
 /// `--public-url`.
 #[derive(Debug, Clone, Args)]
 pub struct PublicUrlArgs {
-    /// Where recipients reach Muster: the base of links in mails [default: http://<http addr>].
+    /// Where recipients reach Muster: the base of links in mails [default: the HTTP address].
     #[arg(long, env = "MUSTER_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 }
