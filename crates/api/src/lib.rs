@@ -6,6 +6,7 @@
 mod allow;
 mod app;
 mod auth;
+mod csv_table;
 mod cursor;
 mod docs;
 mod edge;

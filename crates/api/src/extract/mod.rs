@@ -2,6 +2,7 @@
 //!
 //! Name [`Can`] first in a handler's signature: extractors run in order, and a missing scope is told before bad fields.
 
+mod accept;
 mod body;
 mod caller;
 mod fields;
@@ -14,6 +15,7 @@ mod path;
 mod repeat;
 mod single;
 
+pub(crate) use accept::Wanted;
 pub use body::Body;
 pub(crate) use body::{read_body, require_media_type};
 pub use caller::{

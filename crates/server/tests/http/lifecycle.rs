@@ -259,6 +259,18 @@ async fn figures_add_up_over_days_and_steps_in_the_zone_that_is_asked_for() {
         "midnight in Berlin is 23:00 of UTC on that night: {}",
         berlin.text
     );
+    let range = analytics("startDate=2026-03-28&endDate=2026-03-29");
+    let table = app.request(Method::GET, &range).header("Accept", "text/csv").send().await.unwrap();
+    assert_eq!(table.headers()["content-type"], "text/csv; charset=utf-8");
+    let expected = format!("attachment; filename=\"analytics-{id}-2026-03-28-2026-03-29.csv\"");
+    assert_eq!(table.headers()["content-disposition"], expected.as_str());
+    let text = table.text().await.unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][..4], ["date", "emailsSent", "emailsDelivered", "emailsBounced"], "{text}");
+    assert_eq!(
+        (rows[1][..4].to_vec(), rows[2][..4].to_vec(), rows.len()),
+        (vec!["2026-03-28", "30", "30", "2"], vec!["2026-03-29", "5", "5", "1"], 3)
+    );
     for bad in [
         "startDate=2026-03-29&endDate=2026-03-28",
         "startDate=2026-03-29",

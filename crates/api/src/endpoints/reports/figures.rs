@@ -54,3 +54,42 @@ impl From<Counts> for FiguresResponse {
         }
     }
 }
+
+impl FiguresResponse {
+    /// The same figures as cells of a table, each under its JSON name and in the same order.
+    pub(super) fn cells(&self) -> [(&'static str, String); 15] {
+        [
+            ("emailsSent", self.emails_sent.to_string()),
+            ("emailsDelivered", self.emails_delivered.to_string()),
+            ("emailsBounced", self.emails_bounced.to_string()),
+            ("uniqueOpens", self.unique_opens.to_string()),
+            ("totalOpens", self.total_opens.to_string()),
+            ("uniqueClicks", self.unique_clicks.to_string()),
+            ("totalClicks", self.total_clicks.to_string()),
+            ("replies", self.replies.to_string()),
+            ("spamComplaints", self.spam_complaints.to_string()),
+            ("unsubscribes", self.unsubscribes.to_string()),
+            ("deliveryRate", self.delivery_rate.to_string()),
+            ("openRate", self.open_rate.to_string()),
+            ("clickRate", self.click_rate.to_string()),
+            ("replyRate", self.reply_rate.to_string()),
+            ("unsubscribeRate", self.unsubscribe_rate.to_string()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_table_has_the_figures_of_the_json_under_the_same_names() {
+        let figures = FiguresResponse::from(Counts { sent: 7, bounced: 1, unsubscribed: 2 });
+        let json: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(figures).unwrap()).unwrap();
+        let table = figures.cells().map(|(name, cell)| (name.to_owned(), cell.parse::<f64>().unwrap()));
+        let told = json.into_iter().map(|(name, value)| (name, value.as_f64().unwrap()));
+        assert_eq!(BTreeMap::from(table), told.collect());
+    }
+}

@@ -1,7 +1,8 @@
 //! `GET /api/campaigns/{id}/analytics`
 
 use super::figures::FiguresResponse;
-use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, Params};
+use crate::csv_table::CsvTable;
+use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, Params, Wanted};
 use crate::problem::Problem;
 use crate::transact::Answer;
 use actix_web::{HttpResponse, get};
@@ -109,19 +110,39 @@ impl From<AnalyticsError> for Problem {
 }
 
 /// What happened on each day of a range and at each step.
+///
+/// With `Accept: text/csv` the days are a table to download: the date, then the figures under the names they have here.
 #[utoipa::path(
     operation_id = "get_analytics",
     tag = "campaigns",
     params(("id" = Uuid, Path, description = "The campaign"), Range),
-    responses((status = 200, description = "The figures", body = AnalyticsResponse))
+    responses((status = 200, description = "The figures", content(
+        (AnalyticsResponse = "application/json"),
+        (String = "text/csv")
+    )))
 )]
 #[get("/campaigns/{id}/analytics")]
 pub(crate) async fn get_analytics(
     caller: Can<CampaignsRead>,
     id: InPath<CampaignId>,
     range: Params<RangeParams>,
+    wanted: Wanted,
 ) -> Answer {
     let command = GetAnalytics { id: id.0, first: range.first, last: range.last, timezone: range.timezone };
     let report = caller.read(async |tx| story::get_analytics(tx, command).await).await?;
-    Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report)))
+    match wanted {
+        Wanted::Json => Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report))),
+        Wanted::Csv => day_table(&report)?.download(format!("analytics-{}-{}-{}.csv", id.0, range.first, range.last)),
+    }
+}
+
+/// A row for each day.
+fn day_table(report: &Report) -> Result<CsvTable, Problem> {
+    let names = FiguresResponse::from(report.totals).cells().map(|(name, _)| name);
+    let mut table = CsvTable::new(&[&["date"], names.as_slice()].concat())?;
+    for (date, counts) in &report.days {
+        let figures = FiguresResponse::from(*counts).cells().map(|(_, cell)| cell);
+        table.row([date.to_string()].into_iter().chain(figures))?;
+    }
+    Ok(table)
 }
