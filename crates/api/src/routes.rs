@@ -1,7 +1,8 @@
 //! The whole URL table.
 
 use crate::endpoints::{
-    campaigns, contacts, enrollments, keys, lifecycle, reports, segments, steps, suppressions, unsubscribing,
+    campaigns, contacts, deliveries, enrollments, keys, lifecycle, reports, segments, steps, suppressions,
+    unsubscribing,
 };
 use crate::{allow, auth, docs, health, metrics};
 use actix_web::middleware::from_fn;
@@ -66,6 +67,10 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
                 .service(lifecycle::pause_campaign::pause_campaign)
                 .service(lifecycle::resume_campaign::resume_campaign)
                 .service(lifecycle::complete_campaign::complete_campaign)
+                // Deliveries
+                .service(deliveries::retry_deliveries::retry_deliveries)
+                .service(deliveries::list_deliveries::list_deliveries)
+                .service(deliveries::resolve_delivery::resolve_delivery)
                 // Enrollments
                 .service(enrollments::list_enrollments::list_enrollments)
                 .service(enrollments::enroll_contacts::enroll_contacts)

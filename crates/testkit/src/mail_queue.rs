@@ -150,7 +150,11 @@ impl MailQueue {
         resumed.unwrap_or_else(|error| panic!("resume: {error}"));
     }
 
-    async fn tell<T>(&self, store: &PgStore, story: impl AsyncFnOnce(&mut Tx, Campaign) -> StoreResult<T>) -> T {
+    /// Runs a story on the campaign, in a transaction of its workspace.
+    ///
+    /// # Panics
+    /// When storage fails.
+    pub async fn tell<T>(&self, store: &PgStore, story: impl AsyncFnOnce(&mut Tx, Campaign) -> StoreResult<T>) -> T {
         let id = self.campaign_id().await;
         let told = in_tx(store, self.workspace, async |tx| {
             let campaign = tx.campaigns().find(id).await?.unwrap_or_else(|| panic!("no campaign"));
@@ -271,6 +275,9 @@ async fn queue(conn: &mut AsyncPgConnection, plan: &QueuePlan) -> QueuedRow {
              RETURNING tenant_no, campaign_no, workspace_no), \
          v AS (INSERT INTO sequence_versions (tenant_no, campaign_no, version, steps, created_at) \
              SELECT tenant_no, campaign_no, 1, '{steps}', now() FROM c), \
+         i AS (INSERT INTO campaign_steps (tenant_no, campaign_no, step, id, step_order, name, step_type) \
+             SELECT tenant_no, campaign_no, n, lpad(to_hex(n), 32, '0')::uuid, n, 'mail ' || n, 'email' \
+             FROM c, generate_series(1, {step_count}) AS n), \
          p AS (INSERT INTO contacts (tenant_no, workspace_no, id, email, email_key, first_name, created_at, updated_at) \
              SELECT tenant_no, workspace_no, gen_random_uuid(), 'c' || i || '@example.org', 'c' || i || '@example.org', \
                  'Name ' || i, now(), now() FROM c, generate_series(1, {contacts}) AS i RETURNING tenant_no, contact_no), \
@@ -288,6 +295,7 @@ async fn queue(conn: &mut AsyncPgConnection, plan: &QueuePlan) -> QueuedRow {
         settings = json(serde_json::to_value(&plan.settings)),
         steps = json(serde_json::to_value(sequence(plan.steps))),
         contacts = plan.contacts,
+        step_count = plan.steps,
     );
     let row: Result<QueuedRow, _> = diesel::sql_query(sql).get_result(conn).await;
     row.unwrap_or_else(|error| panic!("mail queue: {error}"))

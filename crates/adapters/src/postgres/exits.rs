@@ -108,7 +108,7 @@ struct OpenRow {
 
 /// Every contact beside every running campaign of the tenant: enrollments have no index by contact.
 const PAIRS: &str = "(SELECT c.campaign_no, u.contact_no FROM campaigns c CROSS JOIN unnest($2::bigint[]) AS u(contact_no) \
-    WHERE c.tenant_no = $1 AND c.status IN ('active', 'paused') AND ($3 IS NULL OR c.campaign_no = $3) \
+    WHERE c.tenant_no = $1 AND (c.status IN ('active', 'paused') OR c.retrying) AND ($3 IS NULL OR c.campaign_no = $3) \
     ORDER BY c.campaign_no, u.contact_no) p";
 
 async fn lock_open(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> StoreResult<Vec<OpenRow>> {

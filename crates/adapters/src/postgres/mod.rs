@@ -24,6 +24,7 @@ mod work;
 mod analytics;
 mod campaigns;
 mod contacts;
+mod deliveries;
 mod enrollments;
 mod idempotency;
 mod keys;

@@ -76,6 +76,7 @@ diesel::table! {
         enroll_total -> Int8,
         held_until -> Nullable<Timestamptz>,
         last_problem -> Nullable<Text>,
+        retrying -> Bool,
     }
 }
 
@@ -120,6 +121,23 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         erased_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    delivery_decisions (tenant_no, campaign_no, contact_no, step, pass, seq) {
+        tenant_no -> Int4,
+        campaign_no -> Int4,
+        contact_no -> Int8,
+        step -> Int2,
+        pass -> Int4,
+        seq -> Int8,
+        at -> Timestamptz,
+        decision -> CChar,
+        evidence -> CChar,
+        decided_by -> Nullable<Uuid>,
+        state -> CChar,
+        detail -> Nullable<Text>,
     }
 }
 
@@ -199,6 +217,7 @@ diesel::table! {
         version -> Int4,
         next_step -> Int2,
         resends -> Int2,
+        by_hand -> Bool,
     }
 }
 
@@ -319,6 +338,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     contact_fields,
     contact_tags,
     contacts,
+    delivery_decisions,
     enrollment_history,
     enrollments,
     idempotency_keys,

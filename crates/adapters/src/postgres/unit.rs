@@ -8,6 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use muster_domain::ports::analytics::AnalyticsRepo;
 use muster_domain::ports::campaigns::CampaignRepo;
 use muster_domain::ports::contacts::ContactRepo;
+use muster_domain::ports::deliveries::DeliveryRepo;
 use muster_domain::ports::enrollments::EnrollmentRepo;
 use muster_domain::ports::idempotency::IdempotencyRepo;
 use muster_domain::ports::keys::KeyRepo;
@@ -61,6 +62,9 @@ impl UnitOfWork for PgUnit {
         self
     }
     fn analytics(&mut self) -> &mut dyn AnalyticsRepo {
+        self
+    }
+    fn deliveries(&mut self) -> &mut dyn DeliveryRepo {
         self
     }
     fn keys(&mut self) -> &mut dyn KeyRepo {

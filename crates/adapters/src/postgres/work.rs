@@ -37,7 +37,10 @@ const AT_HAND: &str = "\
     UNION ALL \
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'finish' FROM campaigns c \
     JOIN campaign_counters k ON k.tenant_no = c.tenant_no AND k.campaign_no = c.campaign_no \
-    WHERE c.status = 'active' AND c.enrollment_state = 'done' AND c.campaign_type <> 'triggered' AND k.open = 0";
+    WHERE c.status = 'active' AND c.enrollment_state = 'done' AND c.campaign_type <> 'triggered' AND k.open = 0 \
+    UNION ALL \
+    SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'finish' FROM campaigns c WHERE c.retrying AND NOT EXISTS ( \
+        SELECT 1 FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no)";
 
 #[async_trait]
 impl WorkQueue for PgStore {
@@ -77,7 +80,7 @@ const NEXT_DUE: &str = "\
         UNION ALL SELECT (SELECT e.due_at FROM enrollments e WHERE e.tenant_no = c.tenant_no AND e.campaign_no = c.campaign_no \
             AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
         UNION ALL SELECT (SELECT greatest(o.due_at, c.held_until) FROM outbox o WHERE o.tenant_no = c.tenant_no \
-            AND o.campaign_no = c.campaign_no AND o.state = 'p' AND o.retry_at IS NULL ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
+            AND o.campaign_no = c.campaign_no AND o.state = 'p' AND o.retry_at IS NULL ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' OR c.retrying \
         UNION ALL SELECT '-infinity' FROM outbox o WHERE o.state <> 'p' \
     ) AS instants";
 

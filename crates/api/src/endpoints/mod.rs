@@ -2,6 +2,7 @@
 
 pub(crate) mod campaigns;
 pub(crate) mod contacts;
+pub(crate) mod deliveries;
 pub(crate) mod enrollments;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;

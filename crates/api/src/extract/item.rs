@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
                 );
             }
             if !blank_allowed && !text.is_empty() && text.trim().is_empty() {
-                return self.refuse("blank", "must not be blank");
+                return self.refuse("required", "must not be blank");
             }
         }
         self.text(length)

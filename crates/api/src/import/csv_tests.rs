@@ -52,7 +52,7 @@ fn quotes_hold_delimiters_line_ends_and_quotes() {
     let rows = rows(b"email,company,city\r\na@example.org,\"Smith, \"\"J\"\" & Co\",\"New York\"\r\n");
     assert_eq!(text_of(&rows[0], "company"), "Smith, \"J\" & Co");
     let told = problems(b"email,company\n\"a@example.org\",\"two\nlines\"\nb@example.org,\"x\"\n");
-    assert_eq!(told, [(2, Some("company".to_owned()), "control_character".to_owned())]);
+    assert_eq!(told, [(2, Some("company".to_owned()), "invalid_characters".to_owned())]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_bad_row_does_not_stop_the_good_ones() {
             (3, Some("email"), "required"),
             (4, Some("email"), "invalid_email"),
             (5, Some("city"), "invalid_utf8"),
-            (6, Some("city"), "control_character"),
+            (6, Some("city"), "invalid_characters"),
         ]
     );
 }

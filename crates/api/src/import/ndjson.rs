@@ -129,7 +129,7 @@ mod tests {
             (4, "invalid_utf8"),
             (5, "malformed_json"),
             (6, "required"),
-            (7, "control_character"),
+            (7, "invalid_characters"),
         ];
         assert_eq!(told, expected);
         assert!(harvest.problems.iter().all(|told| !told.problem.detail.contains("secret")));

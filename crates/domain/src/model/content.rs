@@ -271,7 +271,7 @@ mod tests {
             codes(&problems),
             [
                 ("/name", "required"),
-                ("/fromName", "control_character"),
+                ("/fromName", "invalid_characters"),
                 ("/description", "too_long"),
                 ("/fromEmail", "invalid_email"),
                 ("/replyToEmail", "required"),

@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod campaign;
 pub mod contact;
 pub mod content;
+pub mod decision;
 pub mod delivery;
 pub mod effects;
 pub mod enrollment;

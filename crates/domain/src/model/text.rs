@@ -18,7 +18,7 @@ pub fn check_line(problems: &mut FieldProblems, pointer: &str, text: &str, most:
     if text.chars().any(is_unprintable) {
         problems.add(
             pointer,
-            "control_character",
+            "invalid_characters",
             "line breaks, control characters and direction marks are not allowed",
         );
     }
@@ -29,7 +29,11 @@ pub fn check_line(problems: &mut FieldProblems, pointer: &str, text: &str, most:
 pub fn check_prose(problems: &mut FieldProblems, pointer: &str, text: &str, most: usize) {
     check_length(problems, pointer, text, most);
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        problems.add(pointer, "control_character", "control characters other than tab and line breaks are not allowed");
+        problems.add(
+            pointer,
+            "invalid_characters",
+            "control characters other than tab and line breaks are not allowed",
+        );
     }
 }
 
@@ -48,7 +52,7 @@ mod tests {
         for c in ['\r', '\n', '\0', '\u{7f}', '\u{85}', '\u{2028}', '\u{202e}', '\u{2066}'] {
             let mut problems = FieldProblems::default();
             check_line(&mut problems, "/fromName", &format!("a{c}b"), 200);
-            assert_eq!(problems.0.first().map(|p| p.code.as_str()), Some("control_character"), "{c:?}");
+            assert_eq!(problems.0.first().map(|p| p.code.as_str()), Some("invalid_characters"), "{c:?}");
         }
         let mut problems = FieldProblems::default();
         check_line(&mut problems, "/fromName", "Zoë 🦀 د", 200);

@@ -2,6 +2,7 @@
 
 use super::store::StoreResult;
 use crate::model::campaign::Campaign;
+use crate::model::decision::Resolution;
 use crate::model::delivery::DeliveryState;
 use crate::model::enrollment::{ExitReason, Passage, Standing};
 use crate::model::figures::{Counts, DayOfStep, StepLine};
@@ -81,6 +82,15 @@ pub enum Happened {
         /// Attempts begun.
         attempts: i16,
         /// The server's reply, or the reason.
+        detail: Option<String>,
+    },
+    /// Something was decided of a mail that had ended.
+    Decided {
+        /// What.
+        resolution: Resolution,
+        /// On what grounds; without the name of who decided.
+        evidence: &'static str,
+        /// What the server had replied, or the reason, before.
         detail: Option<String>,
     },
 }

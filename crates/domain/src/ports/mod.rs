@@ -4,6 +4,7 @@ pub mod advance;
 pub mod analytics;
 pub mod campaigns;
 pub mod contacts;
+pub mod deliveries;
 pub mod delivery;
 pub mod enrollments;
 pub mod idempotency;

@@ -5,6 +5,7 @@
 use super::analytics::AnalyticsRepo;
 use super::campaigns::CampaignRepo;
 use super::contacts::ContactRepo;
+use super::deliveries::DeliveryRepo;
 use super::enrollments::EnrollmentRepo;
 use super::idempotency::IdempotencyRepo;
 use super::keys::KeyRepo;
@@ -72,6 +73,8 @@ pub trait UnitOfWork: Send {
     fn enrollments(&mut self) -> &mut dyn EnrollmentRepo;
     /// Balance, figures, history.
     fn analytics(&mut self) -> &mut dyn AnalyticsRepo;
+    /// Deliveries for people.
+    fn deliveries(&mut self) -> &mut dyn DeliveryRepo;
     /// API keys.
     fn keys(&mut self) -> &mut dyn KeyRepo;
     /// Stored answers.
@@ -129,6 +132,8 @@ impl Tx {
         enrollments: EnrollmentRepo,
         /// Balance, figures, history.
         analytics: AnalyticsRepo,
+        /// Deliveries for people.
+        deliveries: DeliveryRepo,
         /// API keys.
         keys: KeyRepo,
         /// Stored answers.

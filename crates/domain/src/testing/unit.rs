@@ -4,6 +4,7 @@ use crate::model::ids::{TenantNo, WorkspaceNo};
 use crate::ports::analytics::{AnalyticsRepo, MockAnalyticsRepo};
 use crate::ports::campaigns::{CampaignRepo, MockCampaignRepo};
 use crate::ports::contacts::{ContactRepo, MockContactRepo};
+use crate::ports::deliveries::{DeliveryRepo, MockDeliveryRepo};
 use crate::ports::enrollments::{EnrollmentRepo, MockEnrollmentRepo};
 use crate::ports::idempotency::{IdempotencyRepo, MockIdempotencyRepo};
 use crate::ports::keys::{KeyRepo, MockKeyRepo};
@@ -25,6 +26,7 @@ pub struct MockUnit {
     pub suppressions: MockSuppressionRepo,
     pub enrollments: MockEnrollmentRepo,
     pub analytics: MockAnalyticsRepo,
+    pub deliveries: MockDeliveryRepo,
     pub keys: MockKeyRepo,
     pub idempotency: MockIdempotencyRepo,
     /// What the clock says.
@@ -62,6 +64,9 @@ impl UnitOfWork for MockUnit {
     }
     fn analytics(&mut self) -> &mut dyn AnalyticsRepo {
         &mut self.analytics
+    }
+    fn deliveries(&mut self) -> &mut dyn DeliveryRepo {
+        &mut self.deliveries
     }
     fn keys(&mut self) -> &mut dyn KeyRepo {
         &mut self.keys

@@ -20,9 +20,17 @@ pub enum Finish {
 
 /// Completes an active campaign whose last enrollment has ended. Under the campaign's row lock, so that two callers do it once.
 ///
+/// Of a completed one, notes when everything that was begun again has ended.
+///
 /// The rows are counted again; a campaign whose books differ is not completed, and `last_problem` says why.
 pub async fn finish_campaign(tx: &mut Tx, no: CampaignNo) -> Result<Finish, TransitionError> {
     let Some(mut campaign) = tx.campaigns().find_by_no_for_update(no).await? else { return Ok(Finish::NotYet) };
+    if campaign.status() == Status::Completed {
+        if !tx.enrollments().has_mail_left(&campaign).await? {
+            tx.deliveries().end_retrying(&campaign).await?;
+        }
+        return Ok(Finish::NotYet);
+    }
     if campaign.status() != Status::Active
         || campaign.enrollment_state != EnrollmentState::Done
         || campaign.campaign_type == CampaignType::Triggered

@@ -133,7 +133,7 @@ async fn every_bad_field_is_named_at_once() {
             "/color unknown_field",
             "/description too_long",
             "/fromEmail invalid_email",
-            "/fromName control_character",
+            "/fromName invalid_characters",
             "/name required",
             "/replyToEmail invalid_email",
             "/schedule/blackoutDates/0 invalid_date",

@@ -114,12 +114,12 @@ async fn bad_rows_are_named_and_never_stop_good_ones() {
     let expected = [
         "3 email required",
         "4 email invalid_email",
-        "5 First Name control_character",
+        "5 First Name invalid_characters",
         "5 leadScore wrong_type",
         "5 timezone unknown_timezone",
         "6 First Name invalid_utf8",
         "8 - too_many_cells",
-        "10 First Name control_character",
+        "10 First Name invalid_characters",
         "13 - unclosed_quote",
     ];
     assert_eq!(errors(&done), expected);

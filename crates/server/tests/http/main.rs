@@ -6,6 +6,7 @@ mod bad_input;
 mod campaigns;
 mod contacts;
 mod conventions;
+mod deliveries;
 mod idempotency;
 mod import;
 mod keys;

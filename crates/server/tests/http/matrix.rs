@@ -2,6 +2,7 @@
 //! An operation that is new in the document and unknown here fails those tests.
 
 use crate::app::{Answer, Caller, TestApp};
+use muster_testkit::database::TestDatabase;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,6 +72,8 @@ pub(crate) struct Fixture {
     pub(crate) active: String,
     pub(crate) active_step: String,
     pub(crate) suppressed: String,
+    /// A delivery of the launched campaign that is in doubt.
+    pub(crate) delivery: String,
 }
 
 /// An id that nothing has.
@@ -80,8 +83,13 @@ pub(crate) const MISSING: &str = "0198c0de-0000-7000-8000-00000000dead";
 pub(crate) const MISSING_ADDRESS: &str = "nobody@nowhere.test";
 
 impl Fixture {
+    /// Makes everything with the app's own key.
+    pub(crate) async fn of(app: &TestApp) -> Self {
+        Self::made_by(app, &app.database).await
+    }
+
     /// Makes everything with that key.
-    pub(crate) async fn of(app: &Caller) -> Self {
+    pub(crate) async fn made_by(app: &Caller, database: &TestDatabase) -> Self {
         let made = |answer: Answer| answer.assert_status(201).id();
         let contact = made(app.post("/api/contacts", json!({"email": "anna@example.test", "firstName": "Anna"})).await);
         let stranger = made(app.post("/api/contacts", json!({"email": "ben@example.test"})).await);
@@ -101,7 +109,8 @@ impl Fixture {
         }
         app.post_empty(&format!("/api/campaigns/{active}/launch")).await.assert_status(200);
         let (active_step, step) = (firsts.remove(1), firsts.remove(0));
-        Self { contact, stranger, segment, key, draft, step, active, active_step, suppressed }
+        let delivery = in_doubt(app, database, &active).await;
+        Self { contact, stranger, segment, key, draft, step, active, active_step, suppressed, delivery }
     }
 
     /// The same with ids that nothing has.
@@ -117,6 +126,7 @@ impl Fixture {
             active: id(),
             active_step: id(),
             suppressed: MISSING_ADDRESS.to_owned(),
+            delivery: id(),
         }
     }
 
@@ -130,6 +140,7 @@ impl Fixture {
             Some("contacts") => &self.contact,
             Some("segments") => &self.segment,
             Some("keys") => &self.key,
+            Some("deliveries") => &self.delivery,
             _ => &self.suppressed,
         };
         let path = template.replace("{stepId}", step).replace("{contactId}", &self.contact);
@@ -171,6 +182,8 @@ impl Fixture {
             "preview_segment" => json!({"rules": rule()}),
             "add_segment_contacts" | "remove_segment_contacts" => json!({"contactIds": [self.contact]}),
             "suppress_address" => json!({"email": "more@example.test", "reason": "manual", "source": "list"}),
+            "resolve_delivery" => json!({"outcome": "sent"}),
+            "retry_deliveries" => json!({"states": ["inDoubt"]}),
             "create_key" => json!({"name": "more", "scopes": ["admin"]}),
             other => panic!("{other}: say here with which body it does something"),
         }
@@ -186,6 +199,21 @@ impl Fixture {
         }
         caller.send(request).await
     }
+}
+
+/// Puts the mail of the first step to the campaign's only contact in doubt, as if a worker had died, and names it.
+async fn in_doubt(app: &Caller, database: &TestDatabase, campaign: &str) -> String {
+    database
+        .run_sql(&format!(
+            "INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, queued_at, ended_at, detail)
+             SELECT e.tenant_no, e.campaign_no, e.contact_no, 1, 1, 'd', 1, 1, 1, now(), now(), 'no reply after the final dot'
+             FROM enrollments e JOIN campaigns c USING (tenant_no, campaign_no) WHERE c.id = '{campaign}';
+             INSERT INTO step_counters (tenant_no, campaign_no, step, entered, in_doubt)
+             SELECT tenant_no, campaign_no, 1, 1, 1 FROM campaigns WHERE id = '{campaign}'"
+        ))
+        .await;
+    let listed = app.get(&format!("/api/deliveries?campaignId={campaign}&state=inDoubt")).await;
+    listed.json["data"][0]["id"].as_str().unwrap_or_else(|| panic!("none in doubt: {listed:?}")).to_owned()
 }
 
 /// Whether an operation does something to drafts only, or would end what the others look at.

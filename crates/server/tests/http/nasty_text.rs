@@ -389,7 +389,7 @@ async fn nothing_that_a_request_says_is_ever_in_the_log() {
     let (server, address) = serve(app.database.url().expose_secret(), "text");
     let caller = Caller::new(address, token.clone());
     let canary = "Kanarienvogel";
-    let own = Fixture::of(&caller).await;
+    let own = Fixture::made_by(&caller, &app.database).await;
     // Everything, well-formed with the canary in its texts, then refused because of it, then broken.
     for operation in operations() {
         let path = own.path(&operation);

@@ -16,7 +16,7 @@ const SCOPES: [&str; 7] = [
 ];
 
 /// What starts, stops or begins mail.
-const LAUNCHING: [&str; 8] = [
+const LAUNCHING: [&str; 10] = [
     "launch_campaign",
     "pause_campaign",
     "resume_campaign",
@@ -25,6 +25,8 @@ const LAUNCHING: [&str; 8] = [
     "unschedule_campaign",
     "enroll_contacts",
     "exit_enrollment",
+    "retry_deliveries",
+    "resolve_delivery",
 ];
 
 /// Which scope an operation ought to need.
@@ -32,8 +34,8 @@ fn needed(operation: &Operation) -> &'static str {
     let reads = operation.method == Method::GET || operation.id.starts_with("preview_");
     match operation.template.split('/').nth(2) {
         Some("keys") => "admin",
-        Some("campaigns") if LAUNCHING.contains(&operation.id.as_str()) => "campaigns:launch",
-        Some("campaigns") if reads => "campaigns:read",
+        Some("campaigns" | "deliveries") if LAUNCHING.contains(&operation.id.as_str()) => "campaigns:launch",
+        Some("campaigns" | "deliveries") if reads => "campaigns:read",
         Some("campaigns") => "campaigns:write",
         Some("contacts" | "segments" | "suppressions") if reads => "audience:read",
         Some("contacts" | "segments" | "suppressions") => "audience:write",

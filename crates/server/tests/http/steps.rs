@@ -105,7 +105,7 @@ async fn every_flaw_of_a_sequence_is_named_where_it_is() {
         [
             "/steps/0/emailContent template_syntax",
             "/steps/0/nextStepId unknown_step",
-            "/steps/0/subjectLine control_character",
+            "/steps/0/subjectLine invalid_characters",
             "/steps/1/emailContent required",
             "/steps/1/subjectLine required",
             "/steps/2/subjectLine not_applicable",

@@ -130,7 +130,7 @@ async fn somebody_elses_ids_in_a_body_are_as_if_they_were_not_there() {
     let app = TestApp::start().await;
     let theirs = Fixture::of(&app).await;
     for stranger in [app.other_tenant().await, app.other_workspace().await] {
-        let own = Fixture::of(&stranger).await;
+        let own = Fixture::made_by(&stranger, &app.database).await;
         remember(&app).await;
         let ids = naming(&own, &theirs.step, &theirs.contact, &theirs.segment);
         let missing = naming(&own, MISSING, MISSING, MISSING);

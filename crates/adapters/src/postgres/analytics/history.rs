@@ -1,11 +1,11 @@
 //! One contact's way: the paths of its moves and the ends of its mails, by time.
 
 use super::StoreErrorExt;
+use crate::postgres::deliveries::{decisions, delivery_state};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::Passage;
 use muster_domain::model::ids::{CampaignKey, ContactNo, StepId, StepNo};
 use muster_domain::ports::analytics::{Happened, HistoryEvent};
@@ -64,6 +64,10 @@ pub(super) async fn of(
     for mail in mails {
         events.push(mail_event(mail)?);
     }
+    for decision in decisions::of_contact(conn, key, contact).await? {
+        let at = events.partition_point(|event: &HistoryEvent| event.at <= decision.at);
+        events.insert(at, decision);
+    }
     Ok(events)
 }
 
@@ -91,18 +95,11 @@ async fn mails(conn: &mut AsyncPgConnection, key: CampaignKey, contact: ContactN
 }
 
 fn mail_event(row: MailRow) -> StoreResult<HistoryEvent> {
-    let state = match row.state {
-        b's' => DeliveryState::Sent,
-        b'f' => DeliveryState::Failed,
-        b'u' => DeliveryState::Suppressed,
-        b'k' => DeliveryState::Skipped,
-        b'd' => DeliveryState::InDoubt,
-        b'x' => DeliveryState::Cancelled,
-        b'P' => DeliveryState::Pending,
-        b'C' => DeliveryState::Claimed,
-        b'S' => DeliveryState::Sending,
-        other => return Err(StoreError::Corrupt { table: "messages", column: "state", id: other.to_string() }),
-    };
+    let state = delivery_state(row.state).ok_or_else(|| StoreError::Corrupt {
+        table: "messages",
+        column: "state",
+        id: row.state.to_string(),
+    })?;
     let what = Happened::Mail { state, attempts: row.attempts, detail: row.detail };
     Ok(HistoryEvent { at: row.at, step: StepNo(row.step), what })
 }

@@ -17,7 +17,7 @@ pub(super) const SQL: &str = "SELECT c.tenant_no, c.campaign_no FROM campaigns c
         (SELECT 1 FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no \
             AND o.state = 'p' AND o.retry_at IS NOT NULL AND o.retry_at <= statement_timestamp() ORDER BY o.retry_at LIMIT 1) \
         LIMIT 1) AS due \
-    WHERE c.status = 'active' AND c.enrollment_state = 'done' AND (c.held_until IS NULL OR c.held_until <= muster_now()) \
+    WHERE (c.status = 'active' OR c.retrying) AND c.enrollment_state = 'done' AND (c.held_until IS NULL OR c.held_until <= muster_now()) \
     ORDER BY c.tenant_no, c.campaign_no";
 
 #[derive(QueryableByName)]

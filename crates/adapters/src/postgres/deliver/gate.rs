@@ -43,11 +43,12 @@ struct GateRow {
     reply_to_email: Option<String>,
 }
 
-/// Reads the campaign; `None` unless it is active and everybody is in. Under the campaign's lock, and in a statement of
+/// Reads the campaign; `None` unless it is active and everybody is in, or it is completed and some of it was begun again
+/// by hand. Under the campaign's lock, and in a statement of
 /// its own, this sees every pause that has returned.
 pub(super) async fn ask(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
     let sql = "SELECT version, muster_now() AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
-               WHERE tenant_no = $1 AND campaign_no = $2 AND status = 'active' AND enrollment_state = 'done'";
+               WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) AND enrollment_state = 'done'";
     let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(conn).await.optional().store()?;
     row.map(|mut row| {
         let schedule = serde_json::from_value(row.schedule.take()).map_err(|_| corrupt(key, "schedule"))?;

@@ -1,14 +1,16 @@
 //! What an attempt learns after it was given up as in doubt: its own doubt it may settle, and no other.
 
 use super::{bind_attempts, open};
+use crate::postgres::deliveries::decisions::{self, Decided};
 use crate::postgres::locks::{self, Lock};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, CChar, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use muster_domain::model::books::BookEntries;
+use muster_domain::model::decision::{Evidence, Resolution};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::{CampaignKey, StepNo};
 use muster_domain::ports::delivery::RecordReport;
@@ -16,6 +18,12 @@ use muster_domain::ports::store::StoreResult;
 
 #[derive(QueryableByName)]
 struct SettledRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
+    #[diesel(sql_type = Nullable<Text>)]
+    before: Option<String>,
     #[diesel(sql_type = SmallInt)]
     step: i16,
     #[diesel(sql_type = CChar)]
@@ -43,14 +51,16 @@ pub(super) async fn resolve(
     }
     known.sort_unstable_by_key(|(attempt, ..)| attempt.key);
     let sql = "UPDATE messages m SET state = a.state::\"char\", detail = a.detail, ended_at = muster_now() \
-               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.*, (SELECT detail FROM messages b \
+                       WHERE b.tenant_no = $1 AND b.campaign_no = $2 AND b.contact_no = u.contact_no AND b.step = u.step \
+                       AND b.pass = u.pass) AS before \
                    FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[], $7::text[], $8::text[]) \
                    AS u (contact_no, step, pass, epoch, state, detail) OFFSET 0) AS a \
                WHERE m.tenant_no = a.tenant_no AND m.campaign_no = a.campaign_no AND m.contact_no = a.contact_no AND m.step = a.step \
                AND m.pass = a.pass AND m.epoch = a.epoch AND m.state = 'd' \
                AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no \
                    AND o.contact_no = a.contact_no AND o.step = a.step AND o.pass = a.pass) \
-               RETURNING m.step, m.state, m.ended_at AS now";
+               RETURNING m.contact_no, m.step, m.pass, a.before, m.state, m.ended_at AS now";
     let rows: Vec<SettledRow> = bind_attempts(prepared(sql), key, known.iter().map(|(attempt, ..)| attempt))
         .bind::<Array<Text>, _>(known.iter().map(|(_, state, _)| (*state).to_owned()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(known.iter().map(|(.., detail)| (*detail).to_owned()).collect::<Vec<_>>())
@@ -59,6 +69,10 @@ pub(super) async fn resolve(
         .store()?;
     let mut report = RecordReport::default();
     let mut entries = BookEntries::default();
+    if let Some(now) = rows.as_slice().first().map(|row| row.now) {
+        let decided: Vec<Decided> = rows.iter().map(SettledRow::decided).collect();
+        decisions::write(tx, key, &decided, Evidence::LateAnswer, now).await?;
+    }
     for row in rows {
         let step = StepNo(row.step);
         entries.step(step).in_doubt -= 1;
@@ -73,6 +87,19 @@ pub(super) async fn resolve(
     }
     books::post(tx, key, &entries).await?;
     Ok(report)
+}
+
+impl SettledRow {
+    fn decided(&self) -> Decided {
+        Decided {
+            contact_no: self.contact_no,
+            step: self.step,
+            pass: self.pass,
+            resolution: if self.state == b's' { Resolution::Sent } else { Resolution::Failed },
+            state: "d".to_owned(),
+            detail: self.before.clone(),
+        }
+    }
 }
 
 #[derive(QueryableByName)]

@@ -7,7 +7,7 @@ use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
 use chrono::TimeDelta;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Jsonb, SmallInt};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
 use muster_domain::model::enrollment::ExitReason;
@@ -115,14 +115,40 @@ impl Verdict {
         }
         Verdict::Again { row, after, resend }
     }
+
+    /// Nothing is queued in a campaign that is over, but for what was begun again by hand.
+    fn unless_over(self, over: bool) -> Self {
+        match self {
+            Verdict::Again { row, .. } if over && !row.by_hand => {
+                let detail = "the campaign ended".to_owned();
+                Verdict::End(Ending { row, state: DeliveryState::Cancelled, detail, leave: None })
+            }
+            other => other,
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct OverRow {
+    #[diesel(sql_type = Bool)]
+    over: bool,
+}
+
+/// Whether the campaign is completed. Read after the rows were locked: whoever completes it locks those under way, so that
+/// either this sees it, or its cancelling sees what is queued here.
+async fn is_over(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<bool> {
+    let sql = "SELECT status = 'completed' AS over FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
+    let row: OverRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
+    Ok(row.over)
 }
 
 /// Writes verdicts on locked rows, and the books.
 pub(super) async fn apply(tx: &mut PgTx, key: CampaignKey, verdicts: Vec<Verdict>) -> StoreResult<RecordReport> {
     let mut report = RecordReport::default();
     let (mut endings, mut again) = (Vec::new(), Vec::new());
+    let over = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Again { .. })) && is_over(tx, key).await?;
     for verdict in verdicts {
-        match verdict {
+        match verdict.unless_over(over) {
             Verdict::End(ending) => {
                 match ending.state {
                     DeliveryState::Sent => report.sent += 1,

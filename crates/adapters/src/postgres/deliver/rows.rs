@@ -43,9 +43,13 @@ pub(super) struct OutboxRow {
     /// The enrollment waits for this delivery.
     #[diesel(sql_type = Bool)]
     pub(super) awaited: bool,
-    /// The enrollment has left the campaign.
+    /// The contact has left the campaign and gets no more of it. What was begun again by hand goes on when it was the
+    /// failure itself, or the campaign's end, that took the contact out.
     #[diesel(sql_type = Bool)]
     pub(super) exited: bool,
+    /// It was begun again by hand.
+    #[diesel(sql_type = Bool)]
+    pub(super) by_hand: bool,
     /// Business time.
     #[diesel(sql_type = Timestamptz)]
     pub(super) now: DateTime<Utc>,
@@ -62,10 +66,10 @@ impl OutboxRow {
 
 /// Looked up one by one, in the order of their keys, whatever the planner believes of a campaign it has no statistics of.
 pub(super) const LOCK: &str = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, \
-        o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, e.status = 'x' AS exited, \
-        muster_now() AS now \
+        o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
+        e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, muster_now() AS now \
     FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
-    CROSS JOIN LATERAL (SELECT status, step, pass FROM enrollments \
+    CROSS JOIN LATERAL (SELECT status, step, pass, exit_reason FROM enrollments \
         WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE) AS e \
     CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
         AND step = a.step AND pass = a.pass AND epoch = a.epoch FOR UPDATE) AS o";
@@ -82,11 +86,12 @@ pub(super) async fn lock(
 /// Locks sends whose lease is over and which nobody else holds, enrollments first.
 pub(super) async fn lock_expired_sends(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<OutboxRow>> {
     let sql = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
-            e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, e.status = 'x' AS exited, muster_now() AS now \
+            e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
+            e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, muster_now() AS now \
         FROM (SELECT contact_no, step, pass FROM outbox \
             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until < statement_timestamp() \
             ORDER BY contact_no, step, pass LIMIT $3) AS a \
-        CROSS JOIN LATERAL (SELECT status, step, pass FROM enrollments \
+        CROSS JOIN LATERAL (SELECT status, step, pass, exit_reason FROM enrollments \
             WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE SKIP LOCKED) AS e \
         CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
             AND step = a.step AND pass = a.pass AND state = 's' AND lease_until < statement_timestamp() \

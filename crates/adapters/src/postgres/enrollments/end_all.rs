@@ -44,6 +44,7 @@ pub(super) async fn end_all(
             line.cancelled += row.n;
         }
     }
+    hold_under_way(conn, key).await?;
     for row in cancel_mail(conn, key, now).await? {
         let line = entries.step(StepNo(row.step));
         line.pending -= row.n;
@@ -85,6 +86,22 @@ async fn end_enrollments(
     .get_results(conn)
     .await
     .store()
+}
+
+/// Locks what is under way: whoever is recording it has queued it again by now, and it is cancelled; whoever records it
+/// later finds the campaign over. Nothing of it is begun again any more.
+async fn hold_under_way(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
+    diesel::sql_query(
+        "UPDATE outbox o SET by_hand = false FROM (SELECT contact_no, step, pass FROM outbox \
+             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' ORDER BY contact_no, step, pass FOR UPDATE) AS w \
+         WHERE o.tenant_no = $1 AND o.campaign_no = $2 AND o.contact_no = w.contact_no AND o.step = w.step AND o.pass = w.pass",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .execute(conn)
+    .await
+    .store()?;
+    Ok(())
 }
 
 async fn cancel_mail(

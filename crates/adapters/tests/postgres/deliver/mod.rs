@@ -2,6 +2,7 @@
 
 mod begin;
 mod claim;
+mod decided;
 mod guarded;
 mod leases;
 mod limits;

@@ -6,6 +6,7 @@ use crate::problem::Problem;
 use crate::timestamp::Timestamp;
 use crate::transact::Answer;
 use actix_web::{HttpResponse, get};
+use muster_domain::model::decision::Resolution;
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::Passage;
 use muster_domain::model::ids::{CampaignId, ContactId, StepId, StepNo};
@@ -36,7 +37,8 @@ pub(crate) struct EventResponse {
     at: Timestamp,
     /// What: `enrolled`, `wait_began`, `wait_ended`, `wait_cancelled`, `condition_true`, `condition_false`, `action_done`,
     /// `email_queued`, `completed`, `exited`, and of a mail `email_pending`, `email_sending`, `email_sent`, `email_failed`,
-    /// `email_suppressed`, `email_skipped`, `email_in_doubt`, `email_cancelled`.
+    /// `email_suppressed`, `email_skipped`, `email_in_doubt`, `email_cancelled`; of one that had ended, `email_retried` and
+    /// `email_resolved`.
     #[serde(rename = "type")]
     what: &'static str,
     /// At which step.
@@ -45,7 +47,8 @@ pub(crate) struct EventResponse {
     /// Its name.
     #[schema(required)]
     step_name: Option<String>,
-    /// Why, with `exited`.
+    /// Why, with `exited`; on what grounds, with `email_retried` and `email_resolved`: `hand`, `late_answer`, `bounce`,
+    /// `event`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// How often the mail was begun.
@@ -99,6 +102,10 @@ impl EventResponse {
             Happened::Passed(passage) => Self::new(at, passed(passage), step),
             Happened::Mail { state, attempts, detail } => {
                 Self { attempts: Some(attempts), detail, ..Self::new(at, mail(state), step) }
+            }
+            Happened::Decided { resolution, evidence, detail } => {
+                let what = if resolution == Resolution::Resend { "email_retried" } else { "email_resolved" };
+                Self { reason: Some(evidence), detail, ..Self::new(at, what, step) }
             }
         }
     }

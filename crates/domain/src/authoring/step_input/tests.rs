@@ -44,7 +44,7 @@ fn an_email_needs_a_subject_and_content_that_parse() {
     assert_eq!(
         codes,
         [
-            ("/subjectLine", "control_character"),
+            ("/subjectLine", "invalid_characters"),
             ("/emailContent", "template_syntax"),
             ("/textContent", "template_syntax")
         ]

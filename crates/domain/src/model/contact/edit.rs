@@ -320,15 +320,15 @@ mod tests {
             ("/customFields/a b", "invalid_name"),
             ("/customFields/list", "wrong_type"),
             ("/customFields/long", "too_long"),
-            ("/customFields/nul", "control_character"),
+            ("/customFields/nul", "invalid_characters"),
             ("/email", "invalid_email"),
-            ("/firstName", "control_character"),
+            ("/firstName", "invalid_characters"),
             ("/lastName", "too_long"),
             ("/leadScore", "wrong_type"),
             ("/nickname", "unknown_field"),
             ("/tags/1", "required"),
             ("/tags/2", "wrong_type"),
-            ("/tags/3", "control_character"),
+            ("/tags/3", "invalid_characters"),
             ("/timezone", "unknown_timezone"),
         ];
         let expected: BTreeMap<_, _> =

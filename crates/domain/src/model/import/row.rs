@@ -257,7 +257,7 @@ mod tests {
             codes,
             [
                 at("email", "invalid_email"),
-                at("First Name", "control_character"),
+                at("First Name", "invalid_characters"),
                 at("leadScore", "wrong_type"),
                 at("timezone", "unknown_timezone"),
             ]

@@ -1,0 +1,86 @@
+//! [`DeliveryRepo`] over PostgreSQL.
+
+mod again;
+pub(super) mod decisions;
+mod list;
+mod settle;
+
+pub(super) use list::state as delivery_state;
+
+use super::{PgUnit, StoreErrorExt, books};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::sql_types::Integer;
+use diesel_async::RunQueryDsl;
+use muster_domain::model::campaign::Campaign;
+use muster_domain::model::decision::{Evidence, Resolution, Retriable};
+use muster_domain::model::delivery::DeliveryKey;
+use muster_domain::model::lifecycle::Status;
+use muster_domain::ports::deliveries::{DeliveryFilter, DeliveryRepo, DeliveryView};
+use muster_domain::ports::store::StoreResult;
+
+#[async_trait]
+impl DeliveryRepo for PgUnit {
+    async fn list(
+        &mut self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        limit: i64,
+    ) -> StoreResult<Vec<DeliveryView>> {
+        let of = self.of();
+        list::list(self.conn(), of, filter, after, limit).await
+    }
+
+    async fn find(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>> {
+        let of = self.of();
+        if key.tenant != of.tenant {
+            return Ok(None);
+        }
+        list::find(self.conn(), of, key).await
+    }
+
+    async fn resolve(
+        &mut self,
+        key: DeliveryKey,
+        resolution: Resolution,
+        evidence: Evidence,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool> {
+        let entries = match resolution {
+            Resolution::Resend => {
+                let over = again::lock_campaign(self.conn(), key.campaign_key()).await?;
+                again::one(self.conn(), key, over, evidence, now).await?
+            }
+            Resolution::Sent | Resolution::Failed | Resolution::Drop => {
+                settle::settle(self.conn(), key, resolution, evidence, now).await?
+            }
+        };
+        books::post(self.conn(), key.campaign_key(), &entries).await?;
+        Ok(!entries.steps.is_empty())
+    }
+
+    async fn retry(
+        &mut self,
+        campaign: &Campaign,
+        endings: &[Retriable],
+        evidence: Evidence,
+        now: DateTime<Utc>,
+    ) -> StoreResult<i64> {
+        let over = campaign.status() == Status::Completed;
+        let entries = again::all(self.conn(), campaign.key(), endings, over, evidence, now).await?;
+        books::post(self.conn(), campaign.key(), &entries).await?;
+        Ok(entries.steps.values().map(|line| line.pending).sum())
+    }
+
+    async fn end_retrying(&mut self, campaign: &Campaign) -> StoreResult<()> {
+        diesel::sql_query(
+            "UPDATE campaigns SET retrying = false WHERE tenant_no = $1 AND campaign_no = $2 AND retrying",
+        )
+        .bind::<Integer, _>(campaign.tenant.0)
+        .bind::<Integer, _>(campaign.no.0)
+        .execute(self.conn())
+        .await
+        .store()?;
+        Ok(())
+    }
+}
