@@ -4,6 +4,7 @@ use super::ids::{CampaignKey, CampaignNo, ContactNo, Pass, StepNo, TenantNo};
 use super::schedule::OnInDoubt;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Names one delivery for ever: the visit `pass` of e-mail step `step` by `contact`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,6 +101,16 @@ pub enum SendOutcome {
     },
 }
 
+/// How long a claim or a send stays its worker's own, unless it is renewed. Everything that depends on it is a fraction of it.
+///
+/// A build with the feature `short-waits` is for harnesses that kill workers by the hundred and wait for each lease.
+pub const LEASE: Duration = Duration::from_secs(if SHORT_WAITS { 6 } else { 30 });
+
+/// How long a delivery in doubt waits for a late answer before it is sent once more.
+const RESEND_AFTER: TimeDelta = TimeDelta::seconds(if SHORT_WAITS { 2 } else { 600 });
+
+const SHORT_WAITS: bool = cfg!(feature = "short-waits");
+
 /// How often and how long a transient refusal is tried again.
 ///
 /// RFC 5321 §4.5.4.1: retries back off, and give up after days, not minutes.
@@ -115,7 +126,8 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { first_after: TimeDelta::seconds(60), at_most: TimeDelta::hours(4), max_attempts: 30 }
+        let first_after = TimeDelta::seconds(if SHORT_WAITS { 1 } else { 60 });
+        Self { first_after, at_most: TimeDelta::hours(4), max_attempts: 30 }
     }
 }
 
@@ -161,9 +173,6 @@ pub enum Settlement {
     /// It stays in doubt.
     InDoubt,
 }
-
-/// How long a delivery in doubt waits for a late answer before it is sent once more.
-const RESEND_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 impl SendOutcome {
     /// What this outcome of attempt number `attempts` (from 1) means for the delivery, which was `resends` times sent

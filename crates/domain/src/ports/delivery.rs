@@ -7,6 +7,8 @@
 use super::store::StoreResult;
 use crate::model::address::EmailAddress;
 use crate::model::contact::ContactFacts;
+#[cfg(doc)]
+use crate::model::delivery::LEASE;
 use crate::model::delivery::{Attempt, RetryPolicy, SendOutcome};
 use crate::model::ids::{CampaignKey, SequenceVersion};
 use crate::model::sequence::Sequence;
@@ -58,7 +60,7 @@ pub struct Letter {
 /// What a claim brought.
 #[derive(Debug, Default)]
 pub struct ClaimReport {
-    /// Claimed, for 30 s unless renewed.
+    /// Claimed, for a [`LEASE`] unless renewed.
     pub letters: Vec<Letter>,
     /// Nothing of this campaign begins before this business time: its window is closed or a limit is used up.
     pub not_before: Option<DateTime<Utc>>,
@@ -182,7 +184,7 @@ pub trait DeliveryStore: Send + Sync {
     /// theirs was handed over and that none will be.
     async fn give_back(&self, campaign: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport>;
 
-    /// Prolongs the leases of attempts, claimed and begun ones alike, to 30 s from now.
+    /// Prolongs the leases of attempts, claimed and begun ones alike, to a [`LEASE`] from now.
     async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()>;
 }
 

@@ -5,7 +5,7 @@ use super::sessions::Lent;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::join_all;
-use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::model::delivery::{Attempt, LEASE, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Beginning, Finished, Letter, Reservations};
 use muster_domain::ports::store::{StoreError, StoreResult};
@@ -21,7 +21,7 @@ const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
 /// A begin that takes longer is over: nobody knows how, so nothing is sent.
 const BEGIN_AT_MOST: Duration = Duration::from_secs(15);
 /// Half of a lease. A process that stood still for longer between begin and handing over does not hand over.
-const FRESH_FOR: Duration = Duration::from_secs(15);
+const FRESH_FOR: Duration = Duration::from_secs(LEASE.as_secs() / 2);
 
 /// A letter ready to begin.
 pub(super) struct Ready {

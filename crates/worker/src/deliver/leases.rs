@@ -1,6 +1,6 @@
 //! The attempts that this process holds. Their leases are renewed as long as it lives.
 
-use muster_domain::model::delivery::Attempt;
+use muster_domain::model::delivery::{Attempt, LEASE};
 use muster_domain::ports::delivery::DeliveryStore;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A third of a lease: two renewals may fail before one runs out.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+const RENEW_EVERY: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 
 /// Attempts held by this process.
 #[derive(Default)]

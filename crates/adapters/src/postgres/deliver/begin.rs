@@ -8,7 +8,7 @@ use super::ending::{self, Ending};
 use super::gate;
 use super::quota::Limits;
 use super::rows;
-use super::{bind_attempts, open};
+use super::{bind_attempts, lease_ms, open};
 use crate::postgres::locks::{self, Lock};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
@@ -176,13 +176,14 @@ async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt])
         return Ok(Vec::new());
     }
     let sql = "UPDATE outbox o SET state = 's', attempts = o.attempts + 1, \
-                   lease_until = clock_timestamp() + interval '30 seconds' \
+                   lease_until = clock_timestamp() + $7 * interval '1 millisecond' \
                FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
                    FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
                    AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
                WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
                AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c' RETURNING o.contact_no, o.step, o.pass";
-    let rows: Vec<TakenRow> = bind_attempts(prepared(sql), key, going).get_results(conn).await.store()?;
+    let rows: Vec<TakenRow> =
+        bind_attempts(prepared(sql), key, going).bind::<BigInt, _>(lease_ms()).get_results(conn).await.store()?;
     let taken: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass)).collect();
     let is_taken = |attempt: &Attempt| taken.contains(&(attempt.key.contact.0, attempt.key.step.0, attempt.key.pass.0));
     Ok(going.iter().filter(|attempt| is_taken(attempt)).copied().collect())

@@ -3,7 +3,7 @@
 use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
-use super::{bind_campaign, open, rows};
+use super::{bind_campaign, lease_ms, open, rows};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books, facts, sequences};
 use chrono::{DateTime, Utc};
@@ -28,7 +28,7 @@ pub(super) const SQL: &str = "WITH again AS MATERIALIZED ( \
         SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
         WHERE tenant_no = $1 AND campaign_no = $2 AND state = 'p' AND retry_at IS NULL AND due_at <= $5 \
         ORDER BY due_at LIMIT least($3 - (SELECT count(*) FROM again), $4) FOR UPDATE SKIP LOCKED) \
-    UPDATE outbox o SET state = 'c', epoch = o.epoch + 1, lease_until = clock_timestamp() + interval '30 seconds' \
+    UPDATE outbox o SET state = 'c', epoch = o.epoch + 1, lease_until = clock_timestamp() + $6 * interval '1 millisecond' \
     FROM (SELECT * FROM again UNION ALL SELECT * FROM fresh) AS w \
     WHERE o.tenant_no = w.tenant_no AND o.campaign_no = w.campaign_no AND o.contact_no = w.contact_no \
         AND o.step = w.step AND o.pass = w.pass \
@@ -87,6 +87,7 @@ async fn take(
         .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind::<BigInt, _>(i64::try_from(fresh).unwrap_or(i64::MAX))
         .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(lease_ms())
         .get_results(conn)
         .await
         .store()?;

@@ -26,7 +26,7 @@ use super::prepared::Prepared;
 use super::tx::{Patience, PgTx, Role};
 use async_trait::async_trait;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
-use muster_domain::model::delivery::{Attempt, RetryPolicy};
+use muster_domain::model::delivery::{Attempt, LEASE, RetryPolicy};
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::delivery::{
     BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
@@ -73,6 +73,11 @@ impl DeliveryStore for PgStore {
 /// Opens a transaction of the application for one tenant.
 async fn open(store: &PgStore, tenant: TenantNo) -> StoreResult<PgTx> {
     store.open(Role::App(tenant), Patience::Delivery).await
+}
+
+/// A lease, as statements want it.
+fn lease_ms() -> i64 {
+    i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Binds tenant and campaign as `$1` and `$2`.

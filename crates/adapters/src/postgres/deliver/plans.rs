@@ -34,14 +34,16 @@ async fn a_claim_reads_the_front_of_two_indexes() {
     let mut conn = queue.database.connect().await;
     let prepare = format!(
         "SET plan_cache_mode = force_generic_plan; SET ROLE muster_app; SET app.tenant_no = '{}'; \
-         PREPARE claim (int, int, bigint, bigint, timestamptz) AS {}",
+         PREPARE claim (int, int, bigint, bigint, timestamptz, bigint) AS {}",
         queue.key.tenant.0,
         claim::SQL
     );
     conn.batch_execute(&prepare).await.unwrap();
-    let plan =
-        explain(&mut conn, &format!("EXECUTE claim ({}, {}, 50, 50, now())", queue.key.tenant.0, queue.key.campaign.0))
-            .await;
+    let plan = explain(
+        &mut conn,
+        &format!("EXECUTE claim ({}, {}, 50, 50, now(), 30000)", queue.key.tenant.0, queue.key.campaign.0),
+    )
+    .await;
     assert!(plan.contains("Index Scan using outbox_due") && plan.contains("Index Scan using outbox_again"), "{plan}");
     assert!(!plan.contains("Sort") && !plan.contains("Seq Scan on outbox"), "{plan}");
 }

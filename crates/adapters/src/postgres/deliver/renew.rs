@@ -1,6 +1,6 @@
 //! Prolonging leases.
 
-use super::open;
+use super::{lease_ms, open};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, StoreErrorExt};
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
@@ -19,7 +19,7 @@ pub(super) async fn renew(store: &PgStore, attempts: &[Attempt]) -> StoreResult<
     for (tenant, attempts) in tenants {
         let mut tx = open(store, tenant).await?;
         prepared(
-            "UPDATE outbox o SET lease_until = clock_timestamp() + interval '30 seconds' FROM ( \
+            "UPDATE outbox o SET lease_until = clock_timestamp() + $7 * interval '1 millisecond' FROM ( \
                  SELECT k.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
                      AS a (campaign_no, contact_no, step, pass, epoch) \
                  CROSS JOIN LATERAL (SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
@@ -34,6 +34,7 @@ pub(super) async fn renew(store: &PgStore, attempts: &[Attempt]) -> StoreResult<
         .bind::<Array<SmallInt>, _>(attempts.iter().map(|one| one.key.step.0).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.key.pass.0).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.epoch.0).collect::<Vec<_>>())
+        .bind::<BigInt, _>(lease_ms())
         .execute(&mut *tx)
         .await
         .store()?;
