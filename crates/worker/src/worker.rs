@@ -8,6 +8,7 @@ use crate::housekeeping::{AdoptError, adopt, reap};
 use crate::pace::{Nudge, Pace, rest};
 use crate::plan::{PlanOptions, PlanPass};
 use crate::trouble::Trouble;
+use muster_domain::model::delivery::LEASE;
 use muster_domain::ports::advance::AdvanceStore;
 use muster_domain::ports::delivery::Reaper;
 use muster_domain::ports::store::{Store, StoreResult};
@@ -15,14 +16,12 @@ use muster_domain::ports::transport::JournalArchive;
 use muster_domain::ports::work::{TimeLapse, WorkQueue};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Leases that ran out are looked for this often.
-const REAP_EVERY: Duration = Duration::from_secs(3);
-/// Journals of processes that are gone are looked for this often, and at the start.
-const ADOPT_EVERY: Duration = Duration::from_secs(30);
+/// Journals of processes that are gone, and leases that ran out, are looked for this often, and at the start: a tenth of
+/// a lease.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(LEASE.as_secs() * 100);
 /// After a panic; the same again would most likely follow at once.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -109,12 +108,11 @@ impl Worker {
 
     async fn keep_house(self, end: CancellationToken) {
         let mut trouble = Trouble::of("housekeeping");
-        let mut adopt_at = Instant::now();
         loop {
-            let pause = match self.put_right(&mut adopt_at).await {
+            let pause = match self.put_right().await {
                 Ok(()) => {
                     trouble.over();
-                    REAP_EVERY
+                    HOUSEKEEPING_EVERY
                 }
                 Err(error) => self.options.pace.after_failures(trouble.met(&error)),
             };
@@ -124,22 +122,17 @@ impl Worker {
         }
     }
 
-    /// One round of housekeeping. Nothing is reaped while journals cannot be settled, because they know more.
-    async fn put_right(&self, adopt_at: &mut Instant) -> StoreResult<()> {
+    /// One round of housekeeping. Journals are settled before anything is reaped, in every round, because they know more:
+    /// a send that is reaped first is in doubt, and stays so when its campaign ends before the journal is read.
+    async fn put_right(&self) -> StoreResult<()> {
         let policy = &self.options.deliver.policy;
         let mut found = false;
-        if Instant::now() >= *adopt_at {
-            match adopt(&*self.ports.archive, &*self.ports.deliveries.store, policy).await {
-                Ok(report) => found = report.orphans > 0,
-                Err(AdoptError::Store(error)) => return Err(error),
-                Err(error @ AdoptError::Journal(_)) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "journals cannot be adopted; leases decide"
-                    );
-                }
+        match adopt(&*self.ports.archive, &*self.ports.deliveries.store, policy).await {
+            Ok(report) => found = report.orphans > 0,
+            Err(AdoptError::Store(error)) => return Err(error),
+            Err(error @ AdoptError::Journal(_)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "journals cannot be adopted; leases decide");
             }
-            *adopt_at = Instant::now() + ADOPT_EVERY;
         }
         let reaped = reap(&*self.ports.reaper, policy).await?;
         if found || reaped.returned > 0 || reaped.in_doubt > 0 {

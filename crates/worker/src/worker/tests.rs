@@ -12,6 +12,7 @@ use muster_domain::usecases::write_letter::Desk;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_panics_begins_anew_and_the_process_goes_on() {
@@ -125,4 +126,31 @@ async fn an_idle_worker_ends_at_once() {
     end.cancel();
     running.await.unwrap();
     assert!(asked_at.elapsed() < Duration::from_secs(1), "{:?}", asked_at.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn journals_are_settled_before_every_round_of_reaping() {
+    let (queue, _) = answers(Vec::new());
+    let mut ports = idle_ports(queue);
+    let told: Arc<Mutex<Vec<&str>>> = Arc::default();
+    let (mut archive, mut reaper) = (MockJournalArchive::new(), MockReaper::new());
+    let log = Arc::clone(&told);
+    archive.expect_adopt().returning(move || {
+        log.lock().unwrap().push("adopt");
+        Ok(None)
+    });
+    let log = Arc::clone(&told);
+    reaper.expect_reap().returning(move |_| {
+        log.lock().unwrap().push("reap");
+        Ok(ReapReport::default())
+    });
+    (ports.archive, ports.reaper) = (Arc::new(archive), Arc::new(reaper));
+    let end = CancellationToken::new();
+    let running = tokio::spawn(Worker::new(ports, options()).run(end.clone()));
+    // A send whose worker died is reaped a lease after its last renewal, whenever in that time its journal was left behind.
+    tokio::time::sleep(LEASE).await;
+    end.cancel();
+    running.await.unwrap();
+    let told = told.lock().unwrap();
+    assert!(told.len() > 4 && told.chunks_exact(2).all(|round| round == ["adopt", "reap"]), "{told:?}");
 }
