@@ -36,14 +36,53 @@ pub(crate) enum Members<'a> {
     Matching(&'a Rule),
 }
 
+impl Members<'_> {
+    /// The column that holds a member's number, after [`push_from`].
+    pub(crate) fn number(self) -> &'static str {
+        match self {
+            Members::Listed(_) => "m.contact_no",
+            Members::Matching(_) => "c.contact_no",
+        }
+    }
+}
+
 /// Members with numbers above `after` and up to `through`, in rising order, at most `limit` of them, as `contact_no`.
 pub(crate) fn select_members(of: Workspace, members: Members<'_>, after: i64, through: i64, limit: i64) -> Statement {
-    let mut statement = Statement::new("SELECT c.contact_no FROM contacts c WHERE ");
-    push_members(&mut statement, of, members);
-    statement.push(" AND c.contact_no > ").bind(Bind::BigInt(after));
-    statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(through));
-    statement.push(" ORDER BY c.contact_no LIMIT ").bind(Bind::BigInt(limit));
+    let mut statement = Statement::default();
+    push_select(&mut statement, of, members, after, through, limit);
     statement
+}
+
+/// Goes on with what [`select_members`] selects.
+pub(crate) fn push_select(
+    statement: &mut Statement,
+    of: Workspace,
+    members: Members<'_>,
+    after: i64,
+    through: i64,
+    limit: i64,
+) {
+    let number = members.number();
+    statement.push("SELECT ").push(number);
+    push_from(statement, of, members);
+    statement.push(" AND ").push(number).push(" > ").bind(Bind::BigInt(after));
+    statement.push(" AND ").push(number).push(" <= ").bind(Bind::BigInt(through));
+    statement.push(" ORDER BY ").push(number).push(" LIMIT ").bind(Bind::BigInt(limit));
+}
+
+/// Goes on with a `FROM … WHERE …` that is every member once.
+///
+/// A list is read along its own key and each contact is looked up by its number: right after an import the planner has no
+/// statistics, takes both for a few rows, and would read the whole list again for each of its members.
+pub(crate) fn push_from(statement: &mut Statement, of: Workspace, members: Members<'_>) {
+    let Members::Listed(segment) = members else {
+        statement.push(" FROM contacts c WHERE ");
+        return push_members(statement, of, members);
+    };
+    statement.push(" FROM segment_members m CROSS JOIN LATERAL (SELECT FROM contacts c WHERE c.tenant_no = ");
+    statement.bind(Bind::Int(of.tenant.0)).push(" AND c.contact_no = m.contact_no AND c.workspace_no = ");
+    statement.bind(Bind::Int(of.workspace.0)).push(" AND c.erased_at IS NULL OFFSET 0) AS k WHERE m.tenant_no = ");
+    statement.bind(Bind::Int(of.tenant.0)).push(" AND m.segment_no = ").bind(Bind::Int(segment.0));
 }
 
 /// Goes on with the condition under which `c` is one of the members.

@@ -177,8 +177,8 @@ impl SegmentRepo for PgUnit {
     }
 
     async fn count_members(&mut self, audience: &Audience) -> StoreResult<i64> {
-        let mut statement = Statement::new("SELECT count(*) AS contact_no FROM contacts c WHERE ");
-        rule_sql::push_members(&mut statement, self.of(), audience.into());
+        let mut statement = Statement::new("SELECT count(*) AS contact_no");
+        rule_sql::push_from(&mut statement, self.of(), audience.into());
         let count: Number = statement.into_query().get_result(self.conn()).await.store()?;
         Ok(count.contact_no)
     }

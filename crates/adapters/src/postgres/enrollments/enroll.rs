@@ -1,6 +1,6 @@
 //! Enrolling a segment by sets: one statement a chunk, whatever its size.
 
-use super::super::rule_sql::{Members, push_members};
+use super::super::rule_sql::{Members, push_from, push_select};
 use super::super::statement::{Bind, Statement};
 use super::super::{books, internal};
 use super::{Count, PgUnit, StoreErrorExt};
@@ -13,7 +13,7 @@ use muster_domain::model::campaign::{Campaign, CampaignType};
 use muster_domain::model::ids::{ContactNo, SegmentNo, StepNo};
 use muster_domain::model::rules::Rule;
 use muster_domain::ports::enrollments::{AudienceCount, Chunk};
-use muster_domain::ports::store::{StoreResult, Workspace};
+use muster_domain::ports::store::StoreResult;
 
 #[derive(QueryableByName)]
 struct RulesRow {
@@ -49,9 +49,10 @@ pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> St
     .get_result(unit.conn())
     .await
     .store()?;
-    let mut statement = Statement::new("SELECT count(*) AS n FROM contacts c WHERE ");
-    push_members(&mut statement, of, members(rules.as_ref(), campaign.segment));
-    statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(mark.n));
+    let members = members(rules.as_ref(), campaign.segment);
+    let mut statement = Statement::new("SELECT count(*) AS n");
+    push_from(&mut statement, of, members);
+    statement.push(" AND ").push(members.number()).push(" <= ").bind(Bind::BigInt(mark.n));
     let total: Count = statement.into_query().get_result(unit.conn()).await.store()?;
     Ok(AudienceCount { total: total.n, mark: ContactNo(mark.n) })
 }
@@ -109,7 +110,8 @@ pub(super) async fn enroll_chunk(
     let Some(at) = cursor(unit.conn(), campaign).await? else { return Ok(Chunk { enrolled: 0, done: true }) };
     let rules = rules(unit.conn(), campaign).await?;
     let mut statement = Statement::new("WITH chunk AS MATERIALIZED (");
-    push_chunk(&mut statement, unit.of(), members(rules.as_ref(), campaign.segment), &at, limit);
+    let members = members(rules.as_ref(), campaign.segment);
+    push_select(&mut statement, unit.of(), members, at.enroll_cursor, at.launch_mark, limit);
     statement.push("), joined AS (INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) SELECT ");
     statement.bind(Bind::Int(campaign.tenant.0)).push(", ").bind(Bind::Int(campaign.no.0)).push(", contact_no, ");
     statement.bind(Bind::Instant(now)).push(", ").bind(Bind::Instant(now)).push(", ");
@@ -127,28 +129,6 @@ pub(super) async fn enroll_chunk(
     entries.campaign.open = row.enrolled;
     books::post(unit.conn(), campaign.key(), &entries).await?;
     Ok(Chunk { enrolled: row.enrolled, done })
-}
-
-/// The next members after the cursor, as `contact_no`.
-///
-/// A list is read along its own key and each contact is looked up by its number: right after an import the planner has no
-/// statistics, and would otherwise read the whole list for each chunk.
-fn push_chunk(statement: &mut Statement, of: Workspace, members: Members<'_>, at: &CursorRow, limit: i64) {
-    if let Members::Listed(segment) = members {
-        statement.push("SELECT m.contact_no FROM segment_members m CROSS JOIN LATERAL (SELECT FROM contacts c WHERE c.tenant_no = ");
-        statement.bind(Bind::Int(of.tenant.0)).push(" AND c.contact_no = m.contact_no AND c.workspace_no = ");
-        statement.bind(Bind::Int(of.workspace.0)).push(" AND c.erased_at IS NULL OFFSET 0) AS k WHERE m.tenant_no = ");
-        statement.bind(Bind::Int(of.tenant.0)).push(" AND m.segment_no = ").bind(Bind::Int(segment.0));
-        statement.push(" AND m.contact_no > ").bind(Bind::BigInt(at.enroll_cursor));
-        statement.push(" AND m.contact_no <= ").bind(Bind::BigInt(at.launch_mark));
-        statement.push(" ORDER BY m.contact_no LIMIT ").bind(Bind::BigInt(limit));
-        return;
-    }
-    statement.push("SELECT c.contact_no FROM contacts c WHERE ");
-    push_members(statement, of, members);
-    statement.push(" AND c.contact_no > ").bind(Bind::BigInt(at.enroll_cursor));
-    statement.push(" AND c.contact_no <= ").bind(Bind::BigInt(at.launch_mark));
-    statement.push(" ORDER BY c.contact_no LIMIT ").bind(Bind::BigInt(limit));
 }
 
 /// Where enrolling stands; `None` when it does not run. The row stays locked: one chunk at a time.
