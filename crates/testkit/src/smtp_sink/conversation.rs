@@ -48,7 +48,7 @@ pub(super) async fn hold(tcp: TcpStream, number: u64, shared: Arc<Shared>) {
         connection: number,
         verb: Verb::Closed,
         detail: ended.err().map(|error| error.kind().to_string()).unwrap_or_default(),
-        sha256: None,
+        letter: None,
         decision: Decision::Accepted,
         replied: false,
     };
@@ -220,7 +220,10 @@ impl Conversation {
         let recipient = self.to.clone().unwrap_or_default();
         match self.shared.rules.consult(at, &recipient) {
             // A body is dropped in its middle; anything else there lets the rest of it in.
-            Some(Act::Drop) if at == At::Body => Ok(Scripted::HangUp),
+            Some(Act::Drop) if at == At::Body => {
+                self.note(verb, at_ns, detail, Decision::Refused, false);
+                Ok(Scripted::HangUp)
+            }
             None => Ok(Scripted::Behave(None)),
             Some(Act::Extra(line)) => Ok(Scripted::Behave(Some(line))),
             Some(Act::Delay(time)) => {
@@ -229,7 +232,7 @@ impl Conversation {
             }
             Some(Act::AcceptThenDrop) => Ok(Scripted::HangUp),
             Some(act) => {
-                let replied = !matches!(act, Act::Drop | Act::Stall);
+                let replied = !matches!(act, Act::Drop | Act::Stall | Act::StallFor(_));
                 self.note(verb, at_ns, detail, Decision::Refused, replied);
                 Ok(Scripted::Done(self.misbehave(&act).await?))
             }
@@ -251,6 +254,10 @@ impl Conversation {
             }
             // Nothing is read any more, so that a client that goes on writing stalls, too.
             Act::Stall => std::future::pending().await,
+            Act::StallFor(time) => {
+                tokio::time::sleep(*time).await;
+                return Ok(Next::Hang);
+            }
             Act::Drop | Act::AcceptThenDrop | Act::Delay(_) | Act::Extra(_) => return Ok(Next::Hang),
         }
         self.wire.until_closed().await;
@@ -265,7 +272,7 @@ impl Conversation {
 
     pub(super) fn note(&self, verb: Verb, at_ns: u64, detail: &str, decision: Decision, replied: bool) {
         let event =
-            Event { at_ns, connection: self.number, verb, detail: detail.to_owned(), sha256: None, decision, replied };
+            Event { at_ns, connection: self.number, verb, detail: detail.to_owned(), letter: None, decision, replied };
         self.shared.log.event(event);
     }
 }

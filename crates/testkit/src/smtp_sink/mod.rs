@@ -12,7 +12,7 @@ mod tls;
 mod wire;
 mod words;
 
-pub use record::{Decision, Event, Message, Verb, Violations, monotonic_ns};
+pub use record::{Decision, Event, Letter, Message, Verb, Violations, log_line, monotonic_ns};
 pub use script::{Act, At, Rule, Script};
 
 use anyhow::Context;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -39,19 +40,26 @@ struct Shared {
 pub struct SmtpSink {
     address: SocketAddr,
     shared: Arc<Shared>,
+    refusing: mpsc::UnboundedSender<Duration>,
     listening: JoinHandle<()>,
 }
 
 impl SmtpSink {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port for the SMTP sink")?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// Listens there.
+    pub async fn start_at(address: SocketAddr, script: Script) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.context("no port for the SMTP sink")?;
         let address = listener.local_addr()?;
         let acceptor = script.needs_tls().then(|| tls::acceptor(script.self_signed)).transpose()?;
         let log = Log::open(script.log_file.as_deref(), script.keep_data)?;
-        let shared = Arc::new(Shared { rules: Rules::new(script.rules.clone()), script, log, acceptor });
-        let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, listening })
+        let shared = Arc::new(Shared { rules: Rules::new(script.rules.clone(), script.seed), script, log, acceptor });
+        let (refusing, refusals) = mpsc::unbounded_channel();
+        let listening = tokio::spawn(listen(listener, address, refusals, Arc::clone(&shared)));
+        Ok(Self { address, shared, refusing, listening })
     }
 
     /// Where it listens.
@@ -123,6 +131,12 @@ impl SmtpSink {
         tokio::time::timeout(limit, waiting).await.context("the SMTP sink did not come to it in time")
     }
 
+    /// Refuses new connections for this long, as a server that is being started again; those there are stay.
+    pub fn refuse_for(&self, time: Duration) {
+        // Whoever listens ends with the sink.
+        let _ = self.refusing.send(time);
+    }
+
     /// Stops listening and cuts every connection.
     pub async fn stop(mut self) {
         self.listening.abort();
@@ -137,11 +151,26 @@ impl Drop for SmtpSink {
 }
 
 /// Accepts until aborted; the set cuts its conversations when it is dropped.
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+async fn listen(
+    mut listener: TcpListener,
+    address: SocketAddr,
+    mut refusals: mpsc::UnboundedReceiver<Duration>,
+    shared: Arc<Shared>,
+) {
     let mut conversations = JoinSet::new();
     let mut number = 0;
     loop {
         tokio::select! {
+            Some(time) = refusals.recv() => {
+                drop(listener);
+                tokio::time::sleep(time).await;
+                listener = loop {
+                    match TcpListener::bind(address).await {
+                        Ok(again) => break again,
+                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    }
+                };
+            }
             accepted = listener.accept() => {
                 if let Ok((tcp, _)) = accepted {
                     number += 1;

@@ -1,7 +1,7 @@
 //! What comes after 354, and what becomes of it.
 
 use super::conversation::{Conversation, Next, Scripted};
-use super::record::{Decision, Event, Message, Verb, headers, monotonic_ns};
+use super::record::{Decision, Event, Letter, Message, Verb, headers, monotonic_ns};
 use super::script::{Act, At};
 use super::wire::Body;
 use super::words::hex;
@@ -45,7 +45,7 @@ impl Conversation {
             None | Some(Act::Delay(_) | Act::Extra(_)) => (true, Some("250 2.0.0 queued".to_owned())),
             Some(Act::Reply(line)) => (line.starts_with('2'), Some(line.clone())),
             Some(Act::AcceptThenDrop) => (true, None),
-            Some(Act::Drop | Act::Stall | Act::Garbage | Act::LongLine) => (false, None),
+            Some(Act::Drop | Act::Stall | Act::StallFor(_) | Act::Garbage | Act::LongLine) => (false, None),
         };
         if let Some(Act::Delay(time)) = act {
             tokio::time::sleep(time).await;
@@ -65,18 +65,27 @@ impl Conversation {
     /// Writes the message down, if it is accepted, and the event.
     fn keep(&self, at_ns: u64, body: Body, accept: bool, replied: bool) {
         let sha256 = hex(&Sha256::digest(&body.data));
-        let message_id = headers(&body.data)
-            .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("Message-ID"))
-            .map(|(_, value)| value.trim().trim_matches(['<', '>']).to_owned())
-            .unwrap_or_default();
+        let headers = headers(&body.data);
+        let header = |wanted: &str| {
+            let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        };
+        let message_id = header("Message-ID").trim_matches(['<', '>']).to_owned();
+        let (from, to) = (self.from.clone().unwrap_or_default(), self.to.clone().unwrap_or_default());
+        let letter = Letter {
+            from: from.clone(),
+            to: to.clone(),
+            subject: header("Subject"),
+            unsubscribe: header("List-Unsubscribe").trim_matches(['<', '>']).to_owned(),
+            sha256: sha256.clone(),
+        };
         if accept {
             self.shared.log.message(Message {
                 connection: self.number,
-                from: self.from.clone().unwrap_or_default(),
-                to: self.to.clone().unwrap_or_default(),
+                from,
+                to,
                 message_id: message_id.clone(),
-                sha256: sha256.clone(),
+                sha256,
                 data: body.data,
             });
         }
@@ -85,7 +94,7 @@ impl Conversation {
             connection: self.number,
             verb: Verb::Dot,
             detail: message_id,
-            sha256: Some(sha256),
+            letter: Some(letter),
             decision: if accept { Decision::Accepted } else { Decision::Refused },
             replied,
         });

@@ -51,12 +51,27 @@ pub struct Event {
     pub verb: Verb,
     /// The argument of `MAIL` and `RCPT`; the `Message-ID` at [`Verb::Dot`].
     pub detail: String,
-    /// At [`Verb::Dot`]: SHA-256 of the message, dots unstuffed, in hex.
-    pub sha256: Option<String>,
+    /// At [`Verb::Dot`]: the message.
+    pub letter: Option<Letter>,
     /// What was decided.
     pub decision: Decision,
     /// Whether a reply was written.
     pub replied: bool,
+}
+
+/// A message as it came, accepted or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// `MAIL FROM`.
+    pub from: String,
+    /// `RCPT TO`.
+    pub to: String,
+    /// `Subject`.
+    pub subject: String,
+    /// The address in `List-Unsubscribe`; empty when there is none.
+    pub unsubscribe: String,
+    /// SHA-256 of headers and body, dots unstuffed, in hex.
+    pub sha256: String,
 }
 
 /// A message for which responsibility was taken.
@@ -165,21 +180,20 @@ impl Log {
 
     /// Before the reply is written, so that whoever has read the reply finds the event.
     pub(super) fn event(&self, event: Event) {
-        if let Some(file) = &self.file {
-            let line = json!({
-                "at": event.at_ns, "connection": event.connection, "verb": format!("{:?}", event.verb),
-                "detail": event.detail, "sha256": event.sha256, "replied": event.replied,
-                "accepted": event.decision == Decision::Accepted,
-            });
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = file.write_all(format!("{line}\n").as_bytes());
-            assert!(written.is_ok(), "the sink's log cannot be written: nothing it says could be trusted");
-        }
+        self.append(|| log_line(&event));
         let mut kept = self.kept();
         *kept.counts.entry(event.verb).or_default() += 1;
         kept.events.push(event);
         drop(kept);
         self.changed.notify_waiters();
+    }
+
+    /// One `write(2)` for each line: whatever kills the sink, what it has answered is in the log.
+    fn append(&self, line: impl FnOnce() -> String) {
+        let Some(file) = &self.file else { return };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = file.write_all(line().as_bytes());
+        assert!(written.is_ok(), "the sink's log cannot be written: nothing it says could be trusted");
     }
 
     pub(super) fn message(&self, mut message: Message) {
@@ -190,7 +204,11 @@ impl Log {
     }
 
     pub(super) fn violation(&self, add: impl FnOnce(&mut Violations)) {
-        add(&mut self.kept().violations);
+        let mut kept = self.kept();
+        add(&mut kept.violations);
+        let so_far = format!("{:?}", kept.violations);
+        drop(kept);
+        self.append(|| format!("{}\n", json!({"at": monotonic_ns(), "verb": "Violation", "detail": so_far})));
     }
 
     pub(super) fn body_came(&self, octets: usize) {
@@ -217,6 +235,31 @@ impl Log {
     pub(super) fn violations(&self) -> Violations {
         self.kept().violations
     }
+}
+
+/// An event as a line of the log: a JSON object and a line feed.
+///
+/// `at` is CLOCK_MONOTONIC in nanoseconds when it came, `written` when it was decided, right before any reply; `connection` counts from 1, `verb` is the name of a [`Verb`], `accepted` the
+/// decision, `replied` whether a reply was written. A `Dot` has the message besides: `messageId`, `delivery` (its local
+/// part), `from`, `to`, `subject`, `unsubscribe` and `sha256`; every other verb has `detail`. Between them stand lines with
+/// the verb `Violation`, whose `detail` counts what clients did so far that RFC 5321 forbids.
+pub fn log_line(event: &Event) -> String {
+    let mut line = json!({
+        "at": event.at_ns, "written": monotonic_ns(), "connection": event.connection,
+        "verb": format!("{:?}", event.verb), "replied": event.replied, "accepted": event.decision == Decision::Accepted,
+    });
+    if let Some(letter) = &event.letter {
+        line["messageId"] = json!(event.detail);
+        line["delivery"] = json!(event.detail.split('@').next());
+        line["from"] = json!(letter.from);
+        line["to"] = json!(letter.to);
+        line["subject"] = json!(letter.subject);
+        line["unsubscribe"] = json!(letter.unsubscribe);
+        line["sha256"] = json!(letter.sha256);
+    } else {
+        line["detail"] = json!(event.detail);
+    }
+    format!("{line}\n")
 }
 
 /// CLOCK_MONOTONIC in nanoseconds: the same clock in every process of the machine.

@@ -42,6 +42,8 @@ pub enum Act {
     Drop,
     /// Say nothing more, ever, and keep the connection open.
     Stall,
+    /// Say nothing more, and hang up after this long; a message at [`At::Dot`] is not accepted.
+    StallFor(Duration),
     /// Say something that is not SMTP.
     Garbage,
     /// Say one line of 64 KiB.
@@ -131,8 +133,10 @@ pub struct Script {
     pub size: Option<usize>,
     /// Keep the octets of each message, not only their hash.
     pub keep_data: bool,
-    /// Append every event to this file, too, as lines of JSON.
+    /// Append every event to this file, too, as lines of JSON: see [`super::log_line`].
     pub log_file: Option<PathBuf>,
+    /// Which of the possible rows of chances the fractions of rules follow.
+    pub seed: u64,
 }
 
 impl Default for Script {
@@ -149,6 +153,7 @@ impl Default for Script {
             size: None,
             keep_data: true,
             log_file: None,
+            seed: 0,
         }
     }
 }
@@ -166,22 +171,25 @@ impl Script {
 
 /// The rules of a running sink, with how often each phase was reached.
 #[derive(Debug)]
-pub(super) struct Rules(Mutex<Vec<(Rule, u64)>>);
+pub(super) struct Rules {
+    counted: Mutex<Vec<(Rule, u64)>>,
+    seed: u64,
+}
 
 impl Rules {
-    pub(super) fn new(rules: Vec<Rule>) -> Self {
-        Self(Mutex::new(counted(rules)))
+    pub(super) fn new(rules: Vec<Rule>, seed: u64) -> Self {
+        Self { counted: Mutex::new(counted(rules)), seed }
     }
 
     pub(super) fn replace(&self, rules: Vec<Rule>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counted(rules);
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counted(rules);
     }
 
     /// What to do at `at` for `recipient`; `None` to behave. Every rule that could act counts.
     pub(super) fn consult(&self, at: At, recipient: &str) -> Option<Act> {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = None;
-        for (rule, count) in rules.iter_mut().filter(|(rule, _)| rule.at == at) {
+        for (index, (rule, count)) in (0_u64..).zip(rules.iter_mut()).filter(|(_, (rule, _))| rule.at == at) {
             if rule.recipient.as_ref().is_some_and(|part| !recipient.contains(part)) {
                 continue;
             }
@@ -190,7 +198,8 @@ impl Rules {
                 When::Always => true,
                 When::Nth(n) => *count == n,
                 When::First(n) => *count <= n,
-                When::Fraction(share) => draw(*count) < share,
+                // A row of its own for each rule, or of two at one phase the rarer would never act.
+                When::Fraction(share) => draw(self.seed ^ (index << 48) ^ *count) < share,
             };
             if acts && found.is_none() {
                 found = Some(rule.act.clone());
@@ -220,8 +229,10 @@ mod tests {
 
     #[test]
     fn rules_count_only_what_concerns_them() {
-        let rules =
-            Rules::new(vec![Rule::new(At::Rcpt, Act::Drop).to("bob").nth(2), Rule::new(At::Rcpt, Act::Stall).first(1)]);
+        let rules = Rules::new(
+            vec![Rule::new(At::Rcpt, Act::Drop).to("bob").nth(2), Rule::new(At::Rcpt, Act::Stall).first(1)],
+            0,
+        );
         assert_eq!(rules.consult(At::Mail, ""), None);
         assert_eq!(rules.consult(At::Rcpt, "bob@x"), Some(Act::Stall));
         assert_eq!(rules.consult(At::Rcpt, "amy@x"), None);
@@ -231,8 +242,23 @@ mod tests {
 
     #[test]
     fn a_fraction_is_about_that_fraction() {
-        let rules = Rules::new(vec![Rule::new(At::Dot, Act::Drop).fraction(0.1)]);
+        let rules = Rules::new(vec![Rule::new(At::Dot, Act::Drop).fraction(0.1)], 0);
         let acted = (0..10_000).filter(|_| rules.consult(At::Dot, "").is_some()).count();
         assert!((900..1100).contains(&acted), "{acted}");
+    }
+
+    #[test]
+    fn of_two_fractions_at_one_phase_both_act_and_a_seed_is_a_row_of_its_own() {
+        let both = vec![Rule::new(At::Dot, Act::Drop).fraction(0.1), Rule::new(At::Dot, Act::Garbage).fraction(0.1)];
+        let row = |seed| {
+            let rules = Rules::new(both.clone(), seed);
+            (0..1_000).map(|_| rules.consult(At::Dot, "")).collect::<Vec<_>>()
+        };
+        for act in [Act::Drop, Act::Garbage] {
+            let acted = row(7).iter().filter(|done| **done == Some(act.clone())).count();
+            assert!((60..140).contains(&acted), "{act:?}: {acted}");
+        }
+        assert_eq!(row(7), row(7));
+        assert_ne!(row(7), row(8));
     }
 }
