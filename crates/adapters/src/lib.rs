@@ -1,6 +1,8 @@
 //! Adapters.
 
 pub mod embedded;
+#[cfg(feature = "fault-injection")]
+pub mod faults;
 pub mod journal;
 pub mod mime;
 pub mod postgres;

@@ -8,6 +8,8 @@ pub mod config;
 pub mod crypto;
 pub mod demo;
 pub mod doctor;
+#[cfg(feature = "fault-injection")]
+pub mod faults;
 pub mod listening;
 pub mod output;
 pub mod progress;

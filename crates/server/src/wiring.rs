@@ -99,6 +99,8 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
         reaper: store,
         archive: Arc::new(FileJournalArchive::new(&state_dir)),
     };
+    #[cfg(feature = "fault-injection")]
+    let ports = crate::faults::around(ports);
     let options = WorkerOptions { plan: PlanOptions::default(), deliver: limits, pace: Pace::default() };
     Ok((Worker::new(ports, options), transport))
 }

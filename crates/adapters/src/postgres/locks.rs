@@ -5,6 +5,7 @@
 //! who wants it alone is not starved. Order: tenant before campaign, smaller numbers first.
 
 use super::error::StoreErrorExt;
+use super::prepared::prepared;
 use diesel::sql_types::Integer;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::ids::{CampaignNo, TenantNo};
@@ -35,11 +36,15 @@ pub(crate) async fn share(conn: &mut AsyncPgConnection, lock: Lock) -> StoreResu
 
 /// Waits until nobody holds it at all.
 pub(crate) async fn exclude(conn: &mut AsyncPgConnection, lock: Lock) -> StoreResult<()> {
+    #[cfg(feature = "fault-injection")]
+    if matches!(lock, Lock::Campaign(_)) {
+        crate::faults::point("barrier");
+    }
     take(conn, "SELECT pg_advisory_xact_lock($1, $2)", lock).await
 }
 
-async fn take(conn: &mut AsyncPgConnection, sql: &str, lock: Lock) -> StoreResult<()> {
+async fn take(conn: &mut AsyncPgConnection, sql: &'static str, lock: Lock) -> StoreResult<()> {
     let (class, number) = lock.numbers();
-    diesel::sql_query(sql).bind::<Integer, _>(class).bind::<Integer, _>(number).execute(conn).await.store()?;
+    prepared(sql).bind::<Integer, _>(class).bind::<Integer, _>(number).execute(conn).await.store()?;
     Ok(())
 }

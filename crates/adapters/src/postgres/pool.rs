@@ -37,6 +37,8 @@ pub struct PgStore {
 impl PgStore {
     /// Makes a pool. Nothing is connected yet, so that a program can start before its database.
     pub fn new(database_url: &SecretString, options: PoolOptions) -> StoreResult<Self> {
+        #[cfg(feature = "fault-injection")]
+        let options = PoolOptions { max_size: crate::faults::pool_size().unwrap_or(options.max_size), ..options };
         let mut config = ManagerConfig::default();
         // A connection that died while idle shows when its transaction begins, and is replaced there.
         config.recycling_method = RecyclingMethod::Fast;

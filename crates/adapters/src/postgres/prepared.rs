@@ -18,6 +18,8 @@ pub(crate) struct Prepared {
 
 /// The statement `sql`, whose parameters are written `$1`, `$2`, … and bound in that order.
 pub(crate) fn prepared(sql: &'static str) -> Prepared {
+    #[cfg(feature = "fault-injection")]
+    let sql = crate::faults::rewritten(sql);
     Prepared { sql, binds: Vec::new() }
 }
 

@@ -56,6 +56,10 @@ impl Statement {
 
     /// Ready to be loaded or executed.
     pub(crate) fn into_query(self) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
+        #[cfg(feature = "fault-injection")]
+        if self.sql.contains("INSERT INTO enrollments") {
+            crate::faults::point("chunk");
+        }
         self.binds.into_iter().fold(diesel::sql_query(self.sql).into_boxed(), |query, value| match value {
             Bind::SmallInt(value) => query.bind::<SmallInt, _>(value),
             Bind::Int(value) => query.bind::<Integer, _>(value),

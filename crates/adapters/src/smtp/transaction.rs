@@ -116,6 +116,8 @@ async fn after_dot(
     if let Err(failed) = connection.wire.send_dot(limits.dot).await {
         return dot_failed(failed);
     }
+    #[cfg(feature = "fault-injection")]
+    crate::faults::point("C7");
     let reply = match connection.wire.reply(limits.dot).await {
         Ok(reply) => reply,
         Err(fault) => return in_doubt(fault),

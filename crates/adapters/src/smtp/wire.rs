@@ -125,6 +125,8 @@ impl Wire {
                 Ok(())
             };
             timeout(limit, write).await.unwrap_or(Err(Fault::TimedOut))?;
+            #[cfg(feature = "fault-injection")]
+            crate::faults::point("C5");
         }
         Ok(())
     }
