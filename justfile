@@ -37,6 +37,35 @@ schema:
     UPDATE_DOCS=1 cargo test --quiet --package muster-adapters --test postgres schema
     rustfmt --edition 2024 crates/adapters/src/postgres/schema.rs
 
+# Build what the harnesses play with: the program with crash points and bugs to plant, the scripted sink, the fault proxy.
+harness-build *ARGS:
+    crates/testkit/harness/build.sh {{ ARGS }}
+
+# Kill and stop workers at every point of a delivery, a launch and a pause.
+crash-matrix *ARGS: harness-build
+    crates/testkit/harness/crash_matrix.py {{ ARGS }}
+
+# Send 100,000 mails while everything around them fails; --small: 10,000; --seed N: the same faults again.
+chaos *ARGS: harness-build
+    crates/testkit/harness/chaos.py {{ ARGS }}
+
+# Plant eight bugs, one after the other, and demand that the harnesses find each.
+planted-bugs *ARGS: harness-build
+    crates/testkit/harness/planted_bugs.py {{ ARGS }}
+
+# Restart the database, kill its sessions, cut its commits, make its statements fail, set clocks wrong.
+postgres-faults *ARGS: harness-build
+    crates/testkit/harness/postgres_faults.py {{ ARGS }}
+
+# Measure a figure of reliability: sigterm, pauses, unsubscribes, launches, kills, stall, fair or recovery.
+figures FIGURE *ARGS: harness-build
+    {{ if FIGURE == "recovery" { "cargo build --package muster-server" } else { "true" } }}
+    crates/testkit/harness/figures.py {{ FIGURE }} {{ ARGS }}
+
+# Count mails against Postfix's own tools; needs its smtp-sink and smtp-source (Debian: postfix).
+cross-check *ARGS: harness-build
+    crates/testkit/harness/cross_check.py {{ ARGS }}
+
 # Try generated requests against the whole API for so many seconds; installs schemathesis into a throwaway folder.
 schemathesis SECONDS="300":
     crates/server/tests/schemathesis.sh {{ SECONDS }}

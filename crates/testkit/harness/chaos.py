@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""The chaos campaign: three tenants' mail while everything around it is killed, stopped, cut, paused, erased and edited.
+
+    chaos.py                 100,000 mails
+    chaos.py --small         10,000, as CI runs it
+    chaos.py --seed 7        the same faults in the same order, at the same points of progress
+
+What is to happen is drawn from the seed before anything begins. Each fault comes when so many mails have been accepted, so
+that all of them come under load.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import threading
+import time
+
+import audience
+import checker
+import races
+import stage
+
+TENANTS = ("t1", "t2", "t3")
+SUBJECTS = ("s1", "s2")
+SIZES = {
+    "full": {"mails": 100_000, "kill": 200, "stop": 40, "postgres": 20, "cut": 50, "refuse": 3, "pause": 20, "unsubscribe": 1000,
+             "erase": 500, "edit": 5, "refused_ms": 5000, "stall_ms": 20_000, "delay_ms": 120},
+    "small": {"mails": 10_000, "kill": 20, "stop": 4, "postgres": 2, "cut": 8, "refuse": 1, "pause": 6, "unsubscribe": 150, "erase": 60,
+              "edit": 2, "refused_ms": 2000, "stall_ms": 4000, "delay_ms": 150},
+}
+CUTS = ("postgres cut", "postgres cut-on before 1 COMMIT", "postgres cut-on after 1 COMMIT", "postgres cut-on after 3 COMMIT",
+        "postgres half-open", "smtp cut", "smtp cut-after 3000", "smtp half-open")
+
+
+def smtp_faults(size):
+    """1 % 4xx, 0.5 % 5xx, 0.2 % lost after the dot though accepted, 0.2 % though not, 0.1 % stalls, and some of everything else."""
+    stall = f"stall={size['stall_ms']}"
+    return ["connect:421:5", "connect:drop:5", "ehlo:drop:5", "mail:451:2", "mail:drop:1", "rcpt:450:3", "rcpt:550:3", "rcpt:drop:0.5",
+            "rcpt:garbage:0.3", "data:451:2", "data:drop:0.5", f"data:{stall}:0.3", "body:drop:0.5", "dot:452:3", "dot:554:2",
+            "dot:accept-then-drop:2", "dot:drop:2", f"dot:{stall}:0.7", f"rcpt:delay={size['delay_ms']}:1000"]
+
+
+def schedule(size, rng):
+    """What happens to the processes, in order, each with the share of the mails after which it comes."""
+    events = [("kill", rng.choice(("work0", "work1", "work2", "work0", "work1", "work2", "serve0", "serve1"))) for _ in range(size["kill"])]
+    events += [("stop", rng.choice(("work0", "work1", "work2"))) for _ in range(size["stop"])]
+    events += [("postgres", "")] * size["postgres"] + [("refuse", "")] * size["refuse"]
+    events += [("cut", CUTS[n % len(CUTS)]) for n in range(size["cut"])]
+    rng.shuffle(events)
+    return [(0.9 * n / len(events), *event) for n, event in enumerate(events)]
+
+
+class Chaos:
+    """Does it."""
+
+    def __init__(self, on, size, seed, mailbox):
+        self.on, self.size, self.rng, self.mailbox = on, size, random.Random(seed), mailbox
+        self.events = schedule(size, self.rng)
+        self.done, self.over, self.errors, self.timers = {}, False, [], []
+        self.postgres_up = threading.Lock()
+
+    def process(self, name):
+        return next(process for process in self.on.servers + self.on.workers if process.name == name)
+
+    def count(self, kind):
+        self.done[kind] = self.done.get(kind, 0) + 1
+
+    def later(self, seconds, act):
+        timer = threading.Timer(seconds, act)
+        self.timers.append(timer)
+        timer.start()
+
+    def run(self):
+        """Every fault in its turn."""
+        for share, kind, what in self.events:
+            begun = time.monotonic()
+            # A fault may keep mail from flowing; the next one does not wait for ever.
+            while self.mailbox.accepted < share * self.size["mails"] and not self.over and time.monotonic() - begun < 20:
+                time.sleep(0.02)
+            if self.over:
+                return
+            getattr(self, kind)(what)
+            self.count(kind)
+
+    def kill(self, name):
+        process = self.process(name)
+        self.on.orders.fault("kill", name)
+        process.kill()
+        time.sleep(self.rng.uniform(0, 0.3))
+        process.start()
+
+    def stop(self, name):
+        process = self.process(name)
+        self.on.orders.fault("stop", name)
+        child = process.child
+        child.send_signal(signal.SIGSTOP)
+
+        def go_on():
+            self.on.orders.fault("continue", name)
+            child.send_signal(signal.SIGCONT)
+
+        self.later(stage.LEASE + self.rng.uniform(0.5, 3), go_on)
+
+    def postgres(self, _):
+        with self.postgres_up:
+            self.on.orders.fault("postgres", "stop")
+            self.on.postgres.stop("immediate")
+            self.on.postgres.start()
+            self.on.orders.fault("postgres", "start")
+
+    def refuse(self, _):
+        self.on.orders.fault("refuse", "sink")
+        self.on.sink.say(f"refuse {self.size['refused_ms']}")
+
+    def cut(self, what):
+        proxy, _, order = what.partition(" ")
+        self.on.orders.fault("cut", what)
+        self.on.tell_proxy(proxy, order)
+        if order == "half-open":
+            self.later(1.5, lambda: (self.on.orders.fault("cut", what), self.on.tell_proxy(proxy, "cut"), self.on.tell_proxy(proxy, "pass")))
+
+    def people(self, apis, campaigns):
+        """Pauses, unsubscribes, erasures and edits, beside the faults."""
+        rng = random.Random(self.rng.random())
+
+        def spread(kind, times, act):
+            for n in range(times):
+                while self.mailbox.accepted < 0.7 * self.size["mails"] * n / times and not self.over:
+                    time.sleep(0.01)
+                try:
+                    while not act(n):
+                        time.sleep(0.02)
+                        if self.over:
+                            return
+                    self.count(kind)
+                except Exception as error:  # noqa: BLE001 - told at the end, and the run is red.
+                    self.errors.append(f"{kind}: {error!r}")
+
+        def pause(n):
+            tenant = TENANTS[n % len(TENANTS)]
+            audience.pause(self.on, apis[tenant], campaigns[tenant], timeout=30)
+            time.sleep(rng.uniform(0.2, 1.5))
+            audience.resume(self.on, apis[tenant], campaigns[tenant], timeout=30)
+            return True
+
+        def unsubscribe(n):
+            taken = self.mailbox.take(rng) if n % 2 else self.mailbox.take_recent(rng)
+            if taken:
+                races.unsubscribe(self.on, apis["t1"], *taken)
+            return bool(taken)
+
+        def erase(n):
+            tenant = TENANTS[n % len(TENANTS)]
+            email = f"c{rng.randrange(self.size['mails'] // len(TENANTS) // len(SUBJECTS))}@{tenant}.test"
+            found = apis[tenant].get(f"/api/contacts?email={email}")["data"]
+            if not found:
+                return False
+            # Before it is asked for: a process may die after the effect and before the answer, and the address is gone then.
+            answer = apis[tenant].call("DELETE", f"/api/contacts/{found[0]['id']}", wanted=(204, 404), timeout=30)
+            self.on.orders.note("erase", contact=found[0]["id"], email=email, **{**answer.times(), "status": 204})
+            return True
+
+        def edit(n):
+            tenant = TENANTS[n % len(TENANTS)]
+            steps = apis[tenant].get(f"/api/campaigns/{campaigns[tenant]}/steps")["data"]
+            kept = [{"id": step["id"], "name": step["name"], "stepType": "email", "subjectLine": step["subjectLine"],
+                     "emailContent": f"<p>Edition {n}</p>"} for step in steps]
+            apis[tenant].call("PUT", f"/api/campaigns/{campaigns[tenant]}/steps", {"steps": kept}, timeout=30)
+            return True
+
+        acts = {"pause": pause, "unsubscribe": unsubscribe, "erase": erase, "edit": edit}
+        threads = [threading.Thread(target=spread, args=(kind, self.size[kind], act), daemon=True) for kind, act in acts.items()]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def progress(self, begun):
+        while not self.over:
+            said = "  ".join(f"{kind} {count}/{self.size[kind]}" for kind, count in sorted(self.done.items()))
+            print(f"{time.monotonic() - begun:6.0f} s  {self.mailbox.accepted:>7} accepted  {said}", flush=True)
+            time.sleep(5)
+
+
+def play(size, seed, bug=None, program=None, seconds=1800):
+    place = stage.Temporary("chaos")
+    red = True
+    postgres = on = None
+    try:
+        postgres = stage.Postgres(place.path / "postgres")
+        stage.migrated(postgres)
+        on = stage.Stage(postgres, place.path / "run", seed=seed, faults=smtp_faults(size), sessions=16, workers=3, servers=2,
+                         through_proxy=True, smtp_proxy=True, env={"PLANTED_BUG": bug} if bug else None, program=program)
+        each = -(-size["mails"] // len(TENANTS) // len(SUBJECTS))
+        apis = {tenant: on.api(tenant) for tenant in TENANTS}
+        segments = {tenant: audience.contacts(on, apis[tenant], tenant, each) for tenant in TENANTS}
+        campaigns = {tenant: audience.campaign(on, apis[tenant], tenant, segments[tenant], f"c{tenant}", each, subjects=SUBJECTS)
+                     for tenant in TENANTS}
+        mailbox = races.Mailbox(on.sink_log)
+        chaos = Chaos(on, size, seed, mailbox)
+        begun = time.monotonic()
+        threading.Thread(target=chaos.progress, args=(begun,), daemon=True).start()
+        for tenant in TENANTS:
+            audience.launch(on, apis[tenant], campaigns[tenant])
+        people = chaos.people(apis, campaigns)
+        chaos.run()
+        for thread in people:
+            thread.join(300)
+        for timer in chaos.timers:
+            timer.join()
+        audience.completed(on, seconds, every=0.5)
+        chaos.over = mailbox.ended = True
+        took = time.monotonic() - begun
+        on.stop_workers()
+        report = checker.check(on.sink_log, on.orders.path, postgres.url(on.database))
+        report.check("people", "every request of theirs was answered", chaos.errors)
+        # With a bug planted the faults may be cut short by its damage; without, all of them have to have come.
+        missing = [f"{kind}: {chaos.done.get(kind, 0)} of {size[kind]}" for kind in ("kill", "stop", "postgres", "cut", "refuse", "pause")
+                   if chaos.done.get(kind, 0) < size[kind]]
+        report.check("faults", "everything drawn from the seed has happened", [] if bug else missing)
+        report.facts["took"] = f"{took:.0f} s, {mailbox.accepted / took:.0f} mails a second"
+        report.facts["done"] = ", ".join(f"{kind} {count}" for kind, count in sorted(chaos.done.items()))
+        red = bool(report.broken())
+        return report
+    finally:
+        if on:
+            on.end()
+        if postgres:
+            postgres.stop()
+        place.end(keep=red and not bug)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="the size that CI runs")
+    parser.add_argument("--seed", type=int, default=None, help="drawn and printed when absent")
+    parser.add_argument("--bug", help="plant this bug")
+    args = parser.parse_args()
+    seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
+    size = SIZES["small" if args.small else "full"]
+    print(f"seed {seed}: run again with --seed {seed}", flush=True)
+    report = play(size, seed, args.bug)
+    print()
+    report.show(sys.stdout)
+    broken = report.broken()
+    print(f"\nseed {seed}")
+    print("RED: " + ", ".join(broken) if broken else "every invariant holds")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Judges the checker: a run that is green, spoiled in one way after the other; each has to turn its invariant red."""
+
+import json
+import shutil
+import sys
+
+import audience
+import checker
+import figures
+
+# What is spoiled: statements on a copy of the database, a change of the sink's log, or one of the orders; and what has to say so.
+IN_DATABASE = {
+    "a mail's row is gone": ("I-UNK", "DELETE FROM messages WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail that nobody saw is sent": ("I-UNK", "UPDATE messages SET state = 'f' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail is in doubt for no reason": ("I-UNK", "UPDATE messages SET state = 'd' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail is still queued": ("I-STUCK", """INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, state, due_at, queued_at, version, next_step)
+        SELECT tenant_no, campaign_no, contact_no, step, pass, 'p', now(), now(), version, 0 FROM messages LIMIT 1"""),
+    "an enrollment is open": ("I-STUCK", """UPDATE enrollments SET status = 'd', ended_at = NULL
+        WHERE contact_no = (SELECT min(contact_no) FROM enrollments)"""),
+    "a counter is one too many": ("I-COUNT", "UPDATE step_counters SET sent = sent + 1, pending = pending - 1"),
+    "an enrollment is not in the books": ("I-COUNT", "UPDATE campaign_counters SET audience = audience - 1"),
+    "a row is another tenant's": ("I-TENANT", "UPDATE enrollment_history SET tenant_no = tenant_no + 1 WHERE seq = (SELECT min(seq) FROM enrollment_history)"),
+}
+
+
+def dots(lines):
+    return [number for number, line in enumerate(lines) if line["verb"] == "Dot"]
+
+
+def accepted_twice(lines):
+    begin = next(n for n, line in enumerate(lines) if line["verb"] == "Mail")
+    end = next(n for n in dots(lines) if lines[n]["connection"] == lines[begin]["connection"])
+    again = [dict(line, connection=10_000) for line in lines[begin:end + 1] if line["connection"] == lines[begin]["connection"]]
+    lines += again
+
+
+def never_accepted(lines):
+    lines[dots(lines)[0]]["accepted"] = False
+
+
+def no_answer(lines):
+    lines[dots(lines)[0]]["replied"] = False
+
+
+def other_name(lines):
+    accepted_twice(lines)
+    lines[-1].update(accepted=False, messageId="other@x.test")
+
+
+def to_a_stranger(lines):
+    lines[dots(lines)[0]]["to"] = "c1@t2.test"
+
+
+def violation(lines):
+    lines.append({"at": 1, "verb": "Violation", "detail": "bare_lf: 1"})
+
+
+IN_LOG = {"a mail is accepted twice": ("I-DUP", accepted_twice), "a sent mail was not accepted": ("I-SENT", never_accepted),
+          "a reply that did not go out is sent": ("I-UNK", no_answer), "a second attempt has another name": ("I-DUP'", other_name),
+          "a mail goes to another tenant": ("I-TENANT", to_a_stranger), "a client breaks a rule": ("RFC 5321", violation)}
+IN_ORDERS = {
+    "somebody was forgotten": ("I-LOST", lambda campaign: {**campaign, "audience": {**campaign["audience"], "count": 21}}),
+    "a mail begins in a pause": ("I-PAUSE", lambda campaign: {"what": "pause", "campaign": campaign["id"], "called": 1, "answered": 2, "status": 200}),
+    "a mail begins after an unsubscribe": ("I-UNSUB", lambda _: {"what": "unsubscribe", "email": "c1@t1.test", "called": 1, "answered": 2, "status": 200}),
+    "a mail begins after an erasure": ("I-DELETE", lambda _: {"what": "erase", "contact": "-", "email": "c1@t1.test", "called": 1, "answered": 2, "status": 204}),
+}
+
+
+def main():
+    wrong = 0
+    with figures.Figures("checker") as runs:
+        on = runs.stage(workers=1, sessions=2)
+        try:
+            api = on.api("t1")
+            segment = audience.contacts(on, api, "t1", 20)
+            audience.launch(on, api, audience.campaign(on, api, "t1", segment, "c1", 20))
+            audience.completed(on)
+            on.stop_workers()
+        finally:
+            on.end()
+        database, log, orders = on.postgres.url(on.database), on.sink_log, on.orders.path
+
+        def judge(name, invariant, database=database, log=log, orders=orders):
+            broken = checker.check(log, orders, database).broken()
+            right = invariant in broken if invariant else not broken
+            print(f"{'ok   ' if right else 'WRONG'}  {name:<40} {', '.join(broken) or 'green'}", flush=True)
+            return not right
+
+        wrong += judge("nothing is spoiled", None)
+        for number, (name, (invariant, sql)) in enumerate(IN_DATABASE.items()):
+            on.postgres.sql("postgres", f"CREATE DATABASE spoiled{number} TEMPLATE {on.database}")
+            on.postgres.sql(f"spoiled{number}", sql)
+            wrong += judge(name, invariant, database=on.postgres.url(f"spoiled{number}"))
+        for name, (invariant, spoil) in IN_LOG.items():
+            lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+            spoil(lines)
+            spoiled = on.folder / "spoiled.log"
+            spoiled.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            wrong += judge(name, invariant, log=spoiled)
+        for name, (invariant, order) in IN_ORDERS.items():
+            spoiled = on.folder / "spoiled.jsonl"
+            shutil.copy(orders, spoiled)
+            campaign = next(json.loads(line) for line in open(orders, encoding="utf-8"))
+            with open(spoiled, "a", encoding="utf-8") as file:
+                file.write(json.dumps(order(campaign)) + "\n")
+            wrong += judge(name, invariant, orders=spoiled)
+    print(f"\n{f'{wrong} WRONG' if wrong else 'the checker sees all of it'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
