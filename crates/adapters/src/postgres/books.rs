@@ -2,7 +2,8 @@
 //! and two transactions never wait for each other in a circle.
 
 use super::error::StoreErrorExt;
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Timestamptz};
+use super::stats;
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::{BookEntries, CampaignFigures, StepFigures};
 use muster_domain::model::ids::CampaignKey;
@@ -11,7 +12,8 @@ use muster_domain::ports::store::StoreResult;
 /// Adds `entries` to the books of `key`.
 pub(crate) async fn post(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
     post_steps(conn, key, entries).await?;
-    post_quarters(conn, key, entries).await?;
+    stats::post_quarters(conn, key, entries).await?;
+    stats::post_links(conn, key, entries).await?;
     post_campaign(conn, key, &entries.campaign).await
 }
 
@@ -66,30 +68,6 @@ async fn post_steps(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &Bo
     .bind::<Array<BigInt>, _>(column(|f| f.skipped))
     .bind::<Array<BigInt>, _>(column(|f| f.in_doubt))
     .bind::<Array<BigInt>, _>(column(|f| f.cancelled))
-    .execute(conn)
-    .await
-    .store()?;
-    Ok(())
-}
-
-async fn post_quarters(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
-    if entries.quarters.is_empty() {
-        return Ok(());
-    }
-    let figures = || entries.quarters.values();
-    diesel::sql_query(
-        "INSERT INTO stats AS s (tenant_no, campaign_no, quarter, step, sent, bounced, unsubscribed) \
-         SELECT $1, $2, u.* FROM unnest($3::timestamptz[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS u \
-         ON CONFLICT (tenant_no, campaign_no, quarter, step) DO UPDATE SET sent = s.sent + excluded.sent, \
-         bounced = s.bounced + excluded.bounced, unsubscribed = s.unsubscribed + excluded.unsubscribed",
-    )
-    .bind::<Integer, _>(key.tenant.0)
-    .bind::<Integer, _>(key.campaign.0)
-    .bind::<Array<Timestamptz>, _>(entries.quarters.keys().map(|(at, _)| *at).collect::<Vec<_>>())
-    .bind::<Array<SmallInt>, _>(entries.quarters.keys().map(|(_, no)| no.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(figures().map(|f| f.sent).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(figures().map(|f| f.bounced).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(figures().map(|f| f.unsubscribed).collect::<Vec<_>>())
     .execute(conn)
     .await
     .store()?;

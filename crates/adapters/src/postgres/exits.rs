@@ -43,9 +43,13 @@ impl Exits {
         self.entries.values().map(|entries| entries.campaign.exited).sum()
     }
 
-    /// The entries of one campaign, to add something of the caller's own to them.
-    pub(crate) fn entries(&mut self, campaign: CampaignNo) -> &mut BookEntries {
+    fn entries(&mut self, campaign: CampaignNo) -> &mut BookEntries {
         self.entries.entry(campaign).or_default()
+    }
+
+    /// What is to be posted, campaign by campaign.
+    pub(crate) fn into_entries(self) -> BTreeMap<CampaignNo, BookEntries> {
+        self.entries
     }
 
     /// Posts everything, campaign by campaign in rising order. No statement may follow but the commit.

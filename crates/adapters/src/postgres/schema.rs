@@ -142,6 +142,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    engagements (tenant_no, campaign_no, contact_no, step, pass, kind, link) {
+        tenant_no -> Int4,
+        campaign_no -> Int4,
+        contact_no -> Int8,
+        step -> Int2,
+        pass -> Int4,
+        kind -> CChar,
+        link -> Int8,
+        total -> Int8,
+        human_total -> Int8,
+        first_at -> Nullable<Timestamptz>,
+        first_human_at -> Nullable<Timestamptz>,
+        last_human_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     enrollment_history (tenant_no, seq) {
         tenant_no -> Int4,
         campaign_no -> Int4,
@@ -171,6 +188,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    events (tenant_no, campaign_no, contact_no, step, pass, kind, id) {
+        tenant_no -> Int4,
+        campaign_no -> Int4,
+        contact_no -> Int8,
+        step -> Int2,
+        pass -> Int4,
+        kind -> CChar,
+        id -> Uuid,
+        link -> Int8,
+        at -> Timestamptz,
+        machine -> Nullable<CChar>,
+    }
+}
+
+diesel::table! {
     idempotency_keys (tenant_no, workspace_no, key) {
         tenant_no -> Int4,
         workspace_no -> Int4,
@@ -180,6 +212,30 @@ diesel::table! {
         headers -> Jsonb,
         body -> Bytea,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    link_stats (tenant_no, campaign_no, quarter, step, link) {
+        tenant_no -> Int4,
+        campaign_no -> Int4,
+        step -> Int2,
+        link -> Int8,
+        quarter -> Timestamptz,
+        clicks -> Int8,
+        human_clicks -> Int8,
+        clicked -> Int8,
+        human_clicked -> Int8,
+    }
+}
+
+diesel::table! {
+    links (tenant_no, campaign_no, step, link) {
+        tenant_no -> Int4,
+        campaign_no -> Int4,
+        step -> Int2,
+        link -> Int8,
+        url -> Text,
     }
 }
 
@@ -272,6 +328,18 @@ diesel::table! {
         sent -> Int8,
         bounced -> Int8,
         unsubscribed -> Int8,
+        returned -> Int8,
+        confirmed -> Int8,
+        opens -> Int8,
+        human_opens -> Int8,
+        opened -> Int8,
+        human_opened -> Int8,
+        clicks -> Int8,
+        human_clicks -> Int8,
+        clicked -> Int8,
+        human_clicked -> Int8,
+        replied -> Int8,
+        complained -> Int8,
     }
 }
 
@@ -339,9 +407,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     contact_tags,
     contacts,
     delivery_decisions,
+    engagements,
     enrollment_history,
     enrollments,
+    events,
     idempotency_keys,
+    link_stats,
+    links,
     messages,
     outbox,
     segment_members,

@@ -13,9 +13,10 @@ use diesel_async::RunQueryDsl;
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::enrollment::ExitReason;
+use muster_domain::model::events::{EngagementEvent, EventKind};
 use muster_domain::model::ids::ContactNo;
 use muster_domain::model::suppression::{Suppression, SuppressionReason};
-use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork};
 use muster_domain::ports::suppressions::{Suppressed, SuppressionRepo, Unsubscribed};
 use uuid::Uuid;
 
@@ -84,7 +85,8 @@ impl SuppressionRepo for PgUnit {
             return Ok(Suppressed::Already(there));
         };
         let contacts = self.lock_contacts(&email.key(), None).await?;
-        self.exit(&contacts, ExitReason::Suppressed, now).await?.post(self.conn()).await?;
+        let exits = self.exit(&contacts, ExitReason::Suppressed, now).await?;
+        self.post(exits.into_entries());
         Ok(Suppressed::Added(added))
     }
 
@@ -107,11 +109,13 @@ impl SuppressionRepo for PgUnit {
         }
         let source = self.source_of(delivery).await?;
         let added = self.insert_suppression(&key, SuppressionReason::Unsubscribed, &source, now).await?.is_some();
-        let mut exits = self.exit(&contacts, ExitReason::Unsubscribed, now).await?;
+        let exits = self.exit(&contacts, ExitReason::Unsubscribed, now).await?;
+        self.post(exits.into_entries());
         if added {
-            exits.entries(delivery.campaign).quarter(now, delivery.step).unsubscribed += 1;
+            let kind = EventKind::Unsubscribed;
+            let event = EngagementEvent { id: Uuid::now_v7(), delivery, kind, link: None, at: now, machine: None };
+            self.events().record(&[event]).await?;
         }
-        exits.post(self.conn()).await?;
         Ok(if added { Unsubscribed::Now } else { Unsubscribed::Already })
     }
 }

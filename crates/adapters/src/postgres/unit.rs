@@ -1,31 +1,41 @@
 //! [`UnitOfWork`] over one [`PgTx`]; the repositories are implemented on it, one file each.
 
+use super::books;
 use super::error::StoreErrorExt;
 use super::tx::PgTx;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use muster_domain::model::books::BookEntries;
+use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::ports::analytics::AnalyticsRepo;
 use muster_domain::ports::campaigns::CampaignRepo;
 use muster_domain::ports::contacts::ContactRepo;
 use muster_domain::ports::deliveries::DeliveryRepo;
 use muster_domain::ports::enrollments::EnrollmentRepo;
+use muster_domain::ports::events::EventRepo;
 use muster_domain::ports::idempotency::IdempotencyRepo;
 use muster_domain::ports::keys::KeyRepo;
 use muster_domain::ports::segments::SegmentRepo;
 use muster_domain::ports::store::{StoreResult, UnitOfWork, Workspace};
 use muster_domain::ports::suppressions::SuppressionRepo;
+use std::collections::BTreeMap;
 
 /// One transaction of one workspace.
 pub struct PgUnit {
     tx: PgTx,
     of: Workspace,
     now: Option<DateTime<Utc>>,
+    /// What the commit posts, and as much of it as there was at the savepoint.
+    entries: Entries,
+    saved: Entries,
 }
+
+type Entries = BTreeMap<CampaignNo, BookEntries>;
 
 impl PgUnit {
     pub(crate) fn new(tx: PgTx, of: Workspace) -> Self {
-        Self { tx, of, now: None }
+        Self { tx, of, now: None, entries: Entries::new(), saved: Entries::new() }
     }
 
     /// The connection, under the application's role and the tenant of [`PgUnit::of`].
@@ -36,6 +46,22 @@ impl PgUnit {
     /// Whose rows this is about. The tenant is enforced by the database, the workspace by the statements here.
     pub(crate) fn of(&self) -> Workspace {
         self.of
+    }
+
+    /// Has the commit post these to the books: so several stories of one transaction each add to them, and hot rows
+    /// are locked once, in order, as the last thing.
+    pub(crate) fn post(&mut self, entries: BTreeMap<CampaignNo, BookEntries>) {
+        for (campaign, add) in entries {
+            *self.entries.entry(campaign).or_default() += add;
+        }
+    }
+
+    async fn post_entries(&mut self) -> StoreResult<()> {
+        let tenant = self.of.tenant;
+        for (campaign, entries) in std::mem::take(&mut self.entries) {
+            books::post(&mut self.tx, CampaignKey { tenant, campaign }, &entries).await?;
+        }
+        Ok(())
     }
 }
 
@@ -56,6 +82,9 @@ impl UnitOfWork for PgUnit {
         self
     }
     fn suppressions(&mut self) -> &mut dyn SuppressionRepo {
+        self
+    }
+    fn events(&mut self) -> &mut dyn EventRepo {
         self
     }
     fn enrollments(&mut self) -> &mut dyn EnrollmentRepo {
@@ -84,15 +113,23 @@ impl UnitOfWork for PgUnit {
     }
 
     async fn savepoint(&mut self) -> StoreResult<()> {
+        self.saved.clone_from(&self.entries);
         self.conn().batch_execute("SAVEPOINT story").await.store()
     }
 
     async fn rollback_to_savepoint(&mut self) -> StoreResult<()> {
+        self.entries.clone_from(&self.saved);
         self.conn().batch_execute("ROLLBACK TO SAVEPOINT story").await.store()
     }
 
-    async fn commit(self: Box<Self>) -> StoreResult<()> {
-        self.tx.commit().await
+    async fn commit(mut self: Box<Self>) -> StoreResult<()> {
+        match self.post_entries().await {
+            Ok(()) => self.tx.commit().await,
+            Err(error) => {
+                let _ = self.tx.rollback().await;
+                Err(error)
+            }
+        }
     }
 
     async fn rollback(self: Box<Self>) -> StoreResult<()> {

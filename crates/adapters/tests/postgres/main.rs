@@ -7,6 +7,7 @@ mod campaign;
 mod campaigns;
 mod contacts;
 mod deliver;
+mod events;
 mod fixture;
 mod idempotency;
 mod migrations;

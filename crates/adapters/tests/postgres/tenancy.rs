@@ -64,6 +64,11 @@ async fn two_full_tenants() -> (Fixture, [i32; 2]) {
                  INSERT INTO messages VALUES ({t}, {c}, {contact}, 1, 2, 's', 1, 1, 1, now(), now(), 'ok'); \
                  INSERT INTO campaign_counters VALUES ({t}, {c}); INSERT INTO step_counters VALUES ({t}, {c}, 1); \
                  INSERT INTO stats VALUES ({t}, {c}, 1, now()); INSERT INTO sending_quota VALUES ({t}, {c}, 'd', now(), 1); \
+                 INSERT INTO delivery_decisions (tenant_no, campaign_no, contact_no, step, pass, at, decision, evidence, state) \
+                     VALUES ({t}, {c}, {contact}, 1, 2, now(), 's', 'l', 'd'); \
+                 INSERT INTO events VALUES ({t}, {c}, {contact}, 1, 2, 'o', gen_random_uuid(), 0, now()); \
+                 INSERT INTO engagements VALUES ({t}, {c}, {contact}, 1, 2, 'o'); INSERT INTO links VALUES ({t}, {c}, 1, 7, 'https://example.org'); \
+                 INSERT INTO link_stats VALUES ({t}, {c}, 1, 7, now()); \
                  INSERT INTO idempotency_keys (tenant_no, workspace_no, key, fingerprint, status, headers, body) VALUES ({t}, {w}, 'k', '\\x00', 200, '[]', '');"
             ))
             .await;

@@ -1,10 +1,12 @@
 //! The books of a campaign: every term counted for itself, none derived as the remainder.
 
-use super::ids::{StepId, StepNo};
+use super::figures::{Counts, Tally};
+use super::ids::{LinkNo, StepId, StepNo};
 use super::sequence::StepType;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 /// What happened to those who entered one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,20 @@ impl StepFigures {
     }
 }
 
+impl AddAssign for StepFigures {
+    fn add_assign(&mut self, other: Self) {
+        self.entered += other.entered;
+        self.pending += other.pending;
+        self.passed += other.passed;
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.suppressed += other.suppressed;
+        self.skipped += other.skipped;
+        self.in_doubt += other.in_doubt;
+        self.cancelled += other.cancelled;
+    }
+}
+
 /// What became of those who were enrolled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +83,15 @@ impl CampaignFigures {
     /// Whether the terms add up.
     pub fn balanced(&self) -> bool {
         self.audience == self.open + self.completed + self.exited
+    }
+}
+
+impl AddAssign for CampaignFigures {
+    fn add_assign(&mut self, other: Self) {
+        self.audience += other.audience;
+        self.open += other.open;
+        self.completed += other.completed;
+        self.exited += other.exited;
     }
 }
 
@@ -103,17 +128,6 @@ impl Balance {
     }
 }
 
-/// What happened at a step within a quarter of an hour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QuarterFigures {
-    /// Accepted by the mail server.
-    pub sent: i64,
-    /// Recipient refused for good.
-    pub bounced: i64,
-    /// Unsubscribed through this step's mail.
-    pub unsubscribed: i64,
-}
-
 /// What one transaction adds to the books of one campaign; written once, at its end, in sorted order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BookEntries {
@@ -122,7 +136,9 @@ pub struct BookEntries {
     /// Steps.
     pub steps: BTreeMap<StepNo, StepFigures>,
     /// Figures by quarter-hour and step.
-    pub quarters: BTreeMap<(DateTime<Utc>, StepNo), QuarterFigures>,
+    pub quarters: BTreeMap<(DateTime<Utc>, StepNo), Counts>,
+    /// Clicks by quarter-hour, step and link.
+    pub links: BTreeMap<(DateTime<Utc>, StepNo, LinkNo), Tally>,
 }
 
 impl BookEntries {
@@ -132,10 +148,34 @@ impl BookEntries {
     }
 
     /// The line of a step in the quarter-hour of UTC that holds `at`.
-    pub fn quarter(&mut self, at: DateTime<Utc>, no: StepNo) -> &mut QuarterFigures {
-        let start = at.duration_trunc(TimeDelta::minutes(15)).unwrap_or(at);
-        self.quarters.entry((start, no)).or_default()
+    pub fn quarter(&mut self, at: DateTime<Utc>, no: StepNo) -> &mut Counts {
+        self.quarters.entry((quarter_of(at), no)).or_default()
     }
+
+    /// The line of a link in the quarter-hour of UTC that holds `at`.
+    pub fn link(&mut self, at: DateTime<Utc>, no: StepNo, link: LinkNo) -> &mut Tally {
+        self.links.entry((quarter_of(at), no, link)).or_default()
+    }
+}
+
+impl AddAssign for BookEntries {
+    fn add_assign(&mut self, other: Self) {
+        self.campaign += other.campaign;
+        for (no, add) in other.steps {
+            *self.steps.entry(no).or_default() += add;
+        }
+        for (at, add) in other.quarters {
+            *self.quarters.entry(at).or_default() += add;
+        }
+        for (at, add) in other.links {
+            *self.links.entry(at).or_default() += add;
+        }
+    }
+}
+
+/// When the quarter-hour of UTC began that holds `at`.
+pub fn quarter_of(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::minutes(15)).unwrap_or(at)
 }
 
 #[cfg(test)]

@@ -2,39 +2,97 @@
 
 use super::ids::{StepId, StepNo};
 use chrono::NaiveDate;
+use std::ops::AddAssign;
 
-/// What happened, as counted. Opens, clicks, replies and complaints stay at zero while nothing can count them.
+/// Opens, or clicks: every one and mails, of all and of people.
+///
+/// What programs did (mail scanners, image proxies) is within the first two and not within the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Every one.
+    pub total: i64,
+    /// Mails, each once.
+    pub unique: i64,
+    /// Every one by a person.
+    pub human_total: i64,
+    /// Mails, each once, at the first by a person.
+    pub human_unique: i64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.total += other.total;
+        self.unique += other.unique;
+        self.human_total += other.human_total;
+        self.human_unique += other.human_unique;
+    }
+}
+
+/// What happened, as counted. Everything but the totals counts mails, each once, at the first time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accepted by the mail server.
     pub sent: i64,
-    /// Recipients refused for good, at once or later.
+    /// Recipients refused for good while sending.
     pub bounced: i64,
+    /// Accepted, and sent back afterwards.
+    pub returned: i64,
+    /// A provider says that it arrived.
+    pub confirmed: i64,
+    /// Opens.
+    pub opens: Tally,
+    /// Clicks.
+    pub clicks: Tally,
+    /// Answered by a person.
+    pub replied: i64,
+    /// Reported as spam.
+    pub complained: i64,
     /// Contacts that unsubscribed through the mail.
     pub unsubscribed: i64,
 }
 
 impl Counts {
-    /// Accepted and not returned.
+    /// Accepted and not sent back.
     pub fn delivered(&self) -> i64 {
-        self.sent
+        self.sent - self.returned
     }
 
-    /// Delivered, of all that were handed to the server and answered for good (sent and bounced).
+    /// Refused while sending or sent back afterwards.
+    pub fn bounces(&self) -> i64 {
+        self.bounced + self.returned
+    }
+
+    /// Handed to the server and answered for good: accepted or refused.
+    pub fn attempted(&self) -> i64 {
+        self.sent + self.bounced
+    }
+
+    /// Delivered, of all attempted.
     pub fn delivery_rate(&self) -> f64 {
-        rate(self.delivered(), self.sent + self.bounced)
+        rate(self.delivered(), self.attempted())
     }
 
-    /// Unsubscribed, of all delivered.
-    pub fn unsubscribe_rate(&self) -> f64 {
-        rate(self.unsubscribed, self.delivered())
+    /// Bounced, of all attempted.
+    pub fn bounce_rate(&self) -> f64 {
+        rate(self.bounces(), self.attempted())
+    }
+
+    /// So many mails, of all delivered.
+    pub fn of_delivered(&self, mails: i64) -> f64 {
+        rate(mails, self.delivered())
     }
 }
 
-impl std::ops::AddAssign for Counts {
+impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.sent += other.sent;
         self.bounced += other.bounced;
+        self.returned += other.returned;
+        self.confirmed += other.confirmed;
+        self.opens += other.opens;
+        self.clicks += other.clicks;
+        self.replied += other.replied;
+        self.complained += other.complained;
         self.unsubscribed += other.unsubscribed;
     }
 }
@@ -128,7 +186,16 @@ mod tests {
     #[test]
     fn a_rate_of_nothing_is_a_number() {
         assert!(Counts::default().delivery_rate().abs() < f64::EPSILON);
-        let counts = Counts { sent: 3, bounced: 1, unsubscribed: 0 };
+        let counts = Counts { sent: 3, bounced: 1, ..Counts::default() };
         assert!((counts.delivery_rate() - 0.75).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_was_sent_back_was_not_delivered() {
+        let counts = Counts { sent: 5, bounced: 3, returned: 1, unsubscribed: 2, ..Counts::default() };
+        assert_eq!((counts.delivered(), counts.bounces(), counts.attempted()), (4, 4, 8));
+        assert!((counts.delivery_rate() - 0.5).abs() < f64::EPSILON);
+        assert!((counts.bounce_rate() - 0.5).abs() < f64::EPSILON);
+        assert!((counts.of_delivered(counts.unsubscribed) - 0.5).abs() < f64::EPSILON);
     }
 }

@@ -66,6 +66,8 @@ row_number! {
     SequenceVersion(i32),
     /// Which visit of a step this is, rising with every e-mail queued for the enrollment.
     Pass(i32),
+    /// A link of a step, made from its address as its author wrote it; never 0.
+    LinkNo(i64),
 }
 
 /// Where a piece of work belongs: a campaign and its tenant. The unit of locks, claims and fairness.

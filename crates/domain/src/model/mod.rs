@@ -11,6 +11,7 @@ pub mod decision;
 pub mod delivery;
 pub mod effects;
 pub mod enrollment;
+pub mod events;
 pub mod fairness;
 pub mod field;
 pub mod figures;

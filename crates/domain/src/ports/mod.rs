@@ -7,6 +7,7 @@ pub mod contacts;
 pub mod deliveries;
 pub mod delivery;
 pub mod enrollments;
+pub mod events;
 pub mod idempotency;
 pub mod keys;
 pub mod readiness;

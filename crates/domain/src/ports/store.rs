@@ -7,6 +7,7 @@ use super::campaigns::CampaignRepo;
 use super::contacts::ContactRepo;
 use super::deliveries::DeliveryRepo;
 use super::enrollments::EnrollmentRepo;
+use super::events::EventRepo;
 use super::idempotency::IdempotencyRepo;
 use super::keys::KeyRepo;
 use super::segments::SegmentRepo;
@@ -69,6 +70,8 @@ pub trait UnitOfWork: Send {
     fn segments(&mut self) -> &mut dyn SegmentRepo;
     /// Addresses that are never mailed.
     fn suppressions(&mut self) -> &mut dyn SuppressionRepo;
+    /// What recipients did with mails.
+    fn events(&mut self) -> &mut dyn EventRepo;
     /// Enrollments, launching and ending.
     fn enrollments(&mut self) -> &mut dyn EnrollmentRepo;
     /// Balance, figures, history.
@@ -128,6 +131,8 @@ impl Tx {
         segments: SegmentRepo,
         /// Addresses that are never mailed.
         suppressions: SuppressionRepo,
+        /// What recipients did with mails.
+        events: EventRepo,
         /// Enrollments, launching and ending.
         enrollments: EnrollmentRepo,
         /// Balance, figures, history.

@@ -6,6 +6,7 @@ use crate::ports::campaigns::{CampaignRepo, MockCampaignRepo};
 use crate::ports::contacts::{ContactRepo, MockContactRepo};
 use crate::ports::deliveries::{DeliveryRepo, MockDeliveryRepo};
 use crate::ports::enrollments::{EnrollmentRepo, MockEnrollmentRepo};
+use crate::ports::events::{EventRepo, MockEventRepo};
 use crate::ports::idempotency::{IdempotencyRepo, MockIdempotencyRepo};
 use crate::ports::keys::{KeyRepo, MockKeyRepo};
 use crate::ports::segments::{MockSegmentRepo, SegmentRepo};
@@ -24,6 +25,7 @@ pub struct MockUnit {
     pub contacts: MockContactRepo,
     pub segments: MockSegmentRepo,
     pub suppressions: MockSuppressionRepo,
+    pub events: MockEventRepo,
     pub enrollments: MockEnrollmentRepo,
     pub analytics: MockAnalyticsRepo,
     pub deliveries: MockDeliveryRepo,
@@ -58,6 +60,9 @@ impl UnitOfWork for MockUnit {
     }
     fn suppressions(&mut self) -> &mut dyn SuppressionRepo {
         &mut self.suppressions
+    }
+    fn events(&mut self) -> &mut dyn EventRepo {
+        &mut self.events
     }
     fn enrollments(&mut self) -> &mut dyn EnrollmentRepo {
         &mut self.enrollments

@@ -1,10 +1,11 @@
 //! Figures from the quarter-hours. Reading costs the same however much was sent: at most 96 rows a day and step.
 
 use super::StoreErrorExt;
+use crate::postgres::stats::{CountsRow, sums};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Date, Integer, SmallInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Date, Integer, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::figures::{Counts, DayOfStep, StepLine};
 use muster_domain::model::ids::{CampaignKey, StepId, StepNo};
@@ -29,22 +30,6 @@ struct StepRow {
     counts: CountsRow,
 }
 
-#[derive(QueryableByName)]
-struct CountsRow {
-    #[diesel(sql_type = BigInt)]
-    sent: i64,
-    #[diesel(sql_type = BigInt)]
-    bounced: i64,
-    #[diesel(sql_type = BigInt)]
-    unsubscribed: i64,
-}
-
-impl From<CountsRow> for Counts {
-    fn from(row: CountsRow) -> Self {
-        Self { sent: row.sent, bounced: row.bounced, unsubscribed: row.unsubscribed }
-    }
-}
-
 /// Every zone's offset is a multiple of a quarter of an hour today, so local days are made of whole rows.
 pub(super) async fn days(
     conn: &mut AsyncPgConnection,
@@ -53,12 +38,12 @@ pub(super) async fn days(
     first: NaiveDate,
     last: NaiveDate,
 ) -> StoreResult<Vec<DayOfStep>> {
-    let rows: Vec<DayRow> = diesel::sql_query(
-        "SELECT (quarter AT TIME ZONE $3)::date AS day, step, sum(sent)::bigint AS sent, sum(bounced)::bigint AS bounced, \
-         sum(unsubscribed)::bigint AS unsubscribed FROM stats WHERE tenant_no = $1 AND campaign_no = $2 \
+    let rows: Vec<DayRow> = diesel::sql_query(format!(
+        "SELECT (quarter AT TIME ZONE $3)::date AS day, step, {} FROM stats WHERE tenant_no = $1 AND campaign_no = $2 \
          AND quarter >= $4::date::timestamp AT TIME ZONE $3 AND quarter < ($5::date + 1)::timestamp AT TIME ZONE $3 \
          GROUP BY 1, 2 ORDER BY 1, 2",
-    )
+        sums()
+    ))
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)
     .bind::<Text, _>(timezone.name())
@@ -74,10 +59,10 @@ pub(super) async fn days(
 }
 
 pub(super) async fn lifetime(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<(StepNo, Counts)>> {
-    let rows: Vec<StepRow> = diesel::sql_query(
-        "SELECT step, sum(sent)::bigint AS sent, sum(bounced)::bigint AS bounced, sum(unsubscribed)::bigint AS unsubscribed \
-         FROM stats WHERE tenant_no = $1 AND campaign_no = $2 GROUP BY step",
-    )
+    let rows: Vec<StepRow> = diesel::sql_query(format!(
+        "SELECT step, {} FROM stats WHERE tenant_no = $1 AND campaign_no = $2 GROUP BY step",
+        sums()
+    ))
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)
     .get_results(conn)

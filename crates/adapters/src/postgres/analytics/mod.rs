@@ -98,7 +98,7 @@ impl AnalyticsRepo for PgUnit {
             Leaving { tenant: campaign.tenant, contacts: &[contact], campaign: Some(campaign.no), reason, now };
         let exits = exits::exit_open_enrollments(self.conn(), leaving).await?;
         let any = exits.count() > 0;
-        exits.post(self.conn()).await?;
+        self.post(exits.into_entries());
         Ok(any)
     }
 }

@@ -2,10 +2,11 @@
 
 use super::rows::{JoinedRow, columns, into_campaign, joined};
 use crate::postgres::schema::campaigns;
+use crate::postgres::stats::{CountsRow, sums};
 use crate::postgres::{PgUnit, StoreErrorExt};
 use diesel::QueryableByName;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Text};
+use diesel::sql_types::{Array, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::figures::Counts;
 use muster_domain::model::ids::{CampaignNo, TenantNo};
@@ -87,15 +88,11 @@ fn containing(text: &str) -> String {
 }
 
 #[derive(QueryableByName)]
-struct CountsRow {
+struct TotalsRow {
     #[diesel(sql_type = Integer)]
     campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
-    sent: i64,
-    #[diesel(sql_type = BigInt)]
-    bounced: i64,
-    #[diesel(sql_type = BigInt)]
-    unsubscribed: i64,
+    #[diesel(embed)]
+    counts: CountsRow,
 }
 
 async fn counts(
@@ -103,21 +100,16 @@ async fn counts(
     tenant: TenantNo,
     campaigns: Vec<i32>,
 ) -> StoreResult<BTreeMap<CampaignNo, Counts>> {
-    let rows: Vec<CountsRow> = diesel::sql_query(
-        "SELECT campaign_no, sum(sent)::bigint AS sent, sum(bounced)::bigint AS bounced, \
-         sum(unsubscribed)::bigint AS unsubscribed FROM stats \
-         WHERE tenant_no = $1 AND campaign_no = ANY($2) GROUP BY campaign_no",
-    )
+    let rows: Vec<TotalsRow> = diesel::sql_query(format!(
+        "SELECT campaign_no, {} FROM stats WHERE tenant_no = $1 AND campaign_no = ANY($2) GROUP BY campaign_no",
+        sums()
+    ))
     .bind::<Integer, _>(tenant.0)
     .bind::<Array<Integer>, _>(campaigns)
     .load(conn)
     .await
     .store()?;
-    let counts = |row: CountsRow| {
-        let of = Counts { sent: row.sent, bounced: row.bounced, unsubscribed: row.unsubscribed };
-        (CampaignNo(row.campaign_no), of)
-    };
-    Ok(rows.into_iter().map(counts).collect())
+    Ok(rows.into_iter().map(|row| (CampaignNo(row.campaign_no), row.counts.into())).collect())
 }
 
 #[cfg(test)]

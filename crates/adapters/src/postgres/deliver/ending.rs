@@ -3,15 +3,17 @@
 use super::rows::OutboxRow;
 use super::{bind_attempts, bind_campaign};
 use crate::postgres::prepared::prepared;
-use crate::postgres::{StoreErrorExt, internal};
+use crate::postgres::{StoreErrorExt, events, internal};
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::{ExitReason, Passage};
+use muster_domain::model::events::{EngagementEvent, EventKind};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::store::StoreResult;
+use uuid::Uuid;
 
 /// The longest detail that is kept, in characters.
 const DETAIL_AT_MOST: usize = 500;
@@ -59,6 +61,12 @@ impl Ending {
         }
     }
 
+    /// What is told of a recipient who was refused.
+    fn refusal(&self, key: CampaignKey, at: DateTime<Utc>) -> EngagementEvent {
+        let delivery = self.row.attempt(key).key;
+        EngagementEvent { id: Uuid::now_v7(), delivery, kind: EventKind::Refused, link: None, at, machine: None }
+    }
+
     /// As far as the campaign knows, a mail went out.
     fn went_out(&self) -> bool {
         matches!(self.state, DeliveryState::Sent | DeliveryState::InDoubt)
@@ -81,8 +89,13 @@ pub(super) async fn end(
     endings.sort_unstable_by_key(|ending| ending.row.attempt(key).key);
     move_enrollments(conn, key, now, &endings).await?;
     move_rows(conn, key, now, &endings).await?;
-    for ending in endings {
+    for ending in &endings {
         book(&mut entries, key, now, ending);
+    }
+    let refused: Vec<_> = endings.iter().filter(|ending| ending.leave == Some(ExitReason::Bounced)).collect();
+    let refusals: Vec<_> = refused.iter().map(|ending| ending.refusal(key, now)).collect();
+    for (_, counted) in events::record(conn, key.tenant, &refusals).await?.1 {
+        entries += counted;
     }
     Ok(entries)
 }
@@ -233,9 +246,6 @@ fn book(entries: &mut BookEntries, key: CampaignKey, now: DateTime<Utc>, ending:
     }
     if ending.state == DeliveryState::Sent {
         entries.quarter(now, step).sent += 1;
-    }
-    if ending.leave == Some(ExitReason::Bounced) {
-        entries.quarter(now, step).bounced += 1;
     }
     match ending.onward() {
         None | Some(Onward::Step(_)) => {}

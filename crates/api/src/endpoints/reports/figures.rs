@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 
 /// What happened, counted, and the rates.
 ///
-/// Denominators: `deliveryRate` of sent and bounced together; the other rates of delivered. Opens, clicks, replies and
-/// complaints are not counted yet and stay at zero.
+/// Unique figures count mails, each once, on the day of the first time. `human…` figures leave out what programs did:
+/// scanners, image proxies, whoever follows every link at once. Denominators: `deliveryRate` and `bounceRate` of
+/// everything attempted (sent and refused); the other rates are of delivered mails.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Figures)]
@@ -16,20 +17,37 @@ pub(crate) struct FiguresResponse {
     emails_sent: i64,
     /// Of them, those not returned.
     emails_delivered: i64,
-    /// Mails whose recipient was refused for good.
+    /// Mails whose recipient was refused for good, at once or later.
     emails_bounced: i64,
+    /// Mails whose arrival a provider has confirmed.
+    emails_confirmed: i64,
+    /// Mails that were opened.
     unique_opens: i64,
     total_opens: i64,
+    /// Mails that a person opened.
+    human_unique_opens: i64,
+    human_total_opens: i64,
+    /// Mails of which a link was followed.
     unique_clicks: i64,
     total_clicks: i64,
+    /// Mails of which a person followed a link.
+    human_unique_clicks: i64,
+    human_total_clicks: i64,
+    /// Mails that a person answered.
     replies: i64,
     spam_complaints: i64,
     /// Contacts that unsubscribed through a mail of the campaign.
     unsubscribes: i64,
     delivery_rate: f64,
+    bounce_rate: f64,
+    /// `uniqueOpens` of `emailsDelivered`.
     open_rate: f64,
+    human_open_rate: f64,
+    /// `uniqueClicks` of `emailsDelivered`.
     click_rate: f64,
+    human_click_rate: f64,
     reply_rate: f64,
+    complaint_rate: f64,
     unsubscribe_rate: f64,
 }
 
@@ -38,41 +56,59 @@ impl From<Counts> for FiguresResponse {
         Self {
             emails_sent: counts.sent,
             emails_delivered: counts.delivered(),
-            emails_bounced: counts.bounced,
-            unique_opens: 0,
-            total_opens: 0,
-            unique_clicks: 0,
-            total_clicks: 0,
-            replies: 0,
-            spam_complaints: 0,
+            emails_confirmed: counts.confirmed,
+            emails_bounced: counts.bounces(),
+            unique_opens: counts.opens.unique,
+            total_opens: counts.opens.total,
+            human_unique_opens: counts.opens.human_unique,
+            human_total_opens: counts.opens.human_total,
+            unique_clicks: counts.clicks.unique,
+            total_clicks: counts.clicks.total,
+            human_unique_clicks: counts.clicks.human_unique,
+            human_total_clicks: counts.clicks.human_total,
+            replies: counts.replied,
+            spam_complaints: counts.complained,
             unsubscribes: counts.unsubscribed,
             delivery_rate: counts.delivery_rate(),
-            open_rate: 0.0,
-            click_rate: 0.0,
-            reply_rate: 0.0,
-            unsubscribe_rate: counts.unsubscribe_rate(),
+            bounce_rate: counts.bounce_rate(),
+            open_rate: counts.of_delivered(counts.opens.unique),
+            human_open_rate: counts.of_delivered(counts.opens.human_unique),
+            click_rate: counts.of_delivered(counts.clicks.unique),
+            human_click_rate: counts.of_delivered(counts.clicks.human_unique),
+            reply_rate: counts.of_delivered(counts.replied),
+            complaint_rate: counts.of_delivered(counts.complained),
+            unsubscribe_rate: counts.of_delivered(counts.unsubscribed),
         }
     }
 }
 
 impl FiguresResponse {
     /// The same figures as cells of a table, each under its JSON name and in the same order.
-    pub(super) fn cells(&self) -> [(&'static str, String); 15] {
+    pub(super) fn cells(&self) -> [(&'static str, String); 24] {
         [
             ("emailsSent", self.emails_sent.to_string()),
             ("emailsDelivered", self.emails_delivered.to_string()),
             ("emailsBounced", self.emails_bounced.to_string()),
+            ("emailsConfirmed", self.emails_confirmed.to_string()),
             ("uniqueOpens", self.unique_opens.to_string()),
             ("totalOpens", self.total_opens.to_string()),
+            ("humanUniqueOpens", self.human_unique_opens.to_string()),
+            ("humanTotalOpens", self.human_total_opens.to_string()),
             ("uniqueClicks", self.unique_clicks.to_string()),
             ("totalClicks", self.total_clicks.to_string()),
+            ("humanUniqueClicks", self.human_unique_clicks.to_string()),
+            ("humanTotalClicks", self.human_total_clicks.to_string()),
             ("replies", self.replies.to_string()),
             ("spamComplaints", self.spam_complaints.to_string()),
             ("unsubscribes", self.unsubscribes.to_string()),
             ("deliveryRate", self.delivery_rate.to_string()),
+            ("bounceRate", self.bounce_rate.to_string()),
             ("openRate", self.open_rate.to_string()),
+            ("humanOpenRate", self.human_open_rate.to_string()),
             ("clickRate", self.click_rate.to_string()),
+            ("humanClickRate", self.human_click_rate.to_string()),
             ("replyRate", self.reply_rate.to_string()),
+            ("complaintRate", self.complaint_rate.to_string()),
             ("unsubscribeRate", self.unsubscribe_rate.to_string()),
         ]
     }
@@ -86,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_table_has_the_figures_of_the_json_under_the_same_names() {
-        let figures = FiguresResponse::from(Counts { sent: 7, bounced: 1, unsubscribed: 2 });
+        let figures = FiguresResponse::from(Counts { sent: 7, bounced: 1, unsubscribed: 2, ..Counts::default() });
         let json: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(figures).unwrap()).unwrap();
         let table = figures.cells().map(|(name, cell)| (name.to_owned(), cell.parse::<f64>().unwrap()));
         let told = json.into_iter().map(|(name, value)| (name, value.as_f64().unwrap()));

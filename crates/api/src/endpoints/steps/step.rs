@@ -122,7 +122,7 @@ pub(crate) struct UntilResponse {
     time_of_day: Option<String>,
 }
 
-/// What came of a step over its whole life. Opens, clicks and replies are not counted yet and stay at zero.
+/// What came of a step over its whole life, counted as in `Figures`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StepStats)]
@@ -131,8 +131,11 @@ pub(crate) struct StatsResponse {
     emails_delivered: i64,
     emails_bounced: i64,
     unique_opens: i64,
+    human_unique_opens: i64,
     unique_clicks: i64,
+    human_unique_clicks: i64,
     replies: i64,
+    spam_complaints: i64,
     unsubscribes: i64,
 }
 
@@ -141,10 +144,13 @@ impl From<Counts> for StatsResponse {
         Self {
             emails_sent: counts.sent,
             emails_delivered: counts.delivered(),
-            emails_bounced: counts.bounced,
-            unique_opens: 0,
-            unique_clicks: 0,
-            replies: 0,
+            emails_bounced: counts.bounces(),
+            unique_opens: counts.opens.unique,
+            human_unique_opens: counts.opens.human_unique,
+            unique_clicks: counts.clicks.unique,
+            human_unique_clicks: counts.clicks.human_unique,
+            replies: counts.replied,
+            spam_complaints: counts.complained,
             unsubscribes: counts.unsubscribed,
         }
     }

@@ -1,0 +1,197 @@
+//! Events: idempotent, whatever their order, and counted as their rows say.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use muster_adapters::postgres::PgStore;
+use muster_domain::model::delivery::DeliveryKey;
+use muster_domain::model::events::{ClickedLink, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine};
+use muster_domain::model::ids::{LinkNo, Pass, StepNo, TenantNo};
+use muster_domain::ports::events::EventReport;
+use muster_domain::ports::store::{Store, StoreError};
+use muster_testkit::mail_queue::{MailQueue, QueuePlan};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+/// Nothing is sent here: everything happened long after it would have been.
+const NOON: &str = "2026-05-01T12:00:00Z";
+
+fn noon() -> DateTime<Utc> {
+    NOON.parse().unwrap()
+}
+
+fn event(delivery: DeliveryKey, kind: EventKind, at: DateTime<Utc>) -> EngagementEvent {
+    EngagementEvent { id: Uuid::now_v7(), delivery, kind, link: None, at, machine: None }
+}
+
+fn click(delivery: DeliveryKey, link: i64, of: i16, at: DateTime<Utc>) -> EngagementEvent {
+    let link = Some(ClickedLink { no: LinkNo(link), of });
+    EngagementEvent { link, ..event(delivery, EventKind::Clicked, at) }
+}
+
+async fn try_record(store: &PgStore, queue: &MailQueue, events: &[EngagementEvent]) -> Result<EventReport, StoreError> {
+    let mut tx = store.begin(queue.workspace).await?;
+    let report = tx.events().record(events).await?;
+    tx.commit().await?;
+    Ok(report)
+}
+
+async fn record(store: &PgStore, queue: &MailQueue, events: &[EngagementEvent]) -> EventReport {
+    try_record(store, queue, events).await.unwrap()
+}
+
+/// A queue whose mails are in nobody's hands, so that nothing is too soon.
+async fn scene(contacts: i64) -> (MailQueue, PgStore) {
+    let queue = MailQueue::of(contacts).await;
+    let store = queue.store();
+    (queue, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_equal_a_recount_after_a_storm_of_shuffled_and_tripled_events() {
+    let (queue, store) = scene(12).await;
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut events = Vec::new();
+    for _ in 0..900 {
+        let delivery = DeliveryKey {
+            step: StepNo(random.random_range(1..3)),
+            pass: Pass(random.random_range(1..3)),
+            ..queue.delivery(random.random_range(0..12))
+        };
+        let at = noon() + TimeDelta::milliseconds(random.random_range(0..4 * 3_600_000));
+        let mut one = match random.random_range(0..12) {
+            0..3 => event(delivery, EventKind::Opened, at),
+            // Few seconds and few links: some mails are swept, others not.
+            3..7 => click(
+                delivery,
+                random.random_range(1..4),
+                3,
+                noon() + TimeDelta::milliseconds(random.random_range(0..20_000)),
+            ),
+            other => event(delivery, EventKind::ALL[other - 4], at),
+        };
+        one.machine = random.random_bool(0.2).then_some(Machine::Agent);
+        events.extend([one, one, one]);
+    }
+    events.shuffle(&mut random);
+    let chunks: Vec<&[EngagementEvent]> = events.chunks(57).collect();
+    let (store, queue) = (&store, &queue);
+    let told = futures::future::join_all(chunks.chunks(12).map(async |mine| {
+        let mut recorded = 0;
+        for chunk in mine {
+            recorded += record(store, queue, chunk).await.recorded;
+        }
+        recorded
+    }));
+    assert_eq!(told.await.into_iter().sum::<usize>(), 900, "each once");
+    queue.assert_figures().await;
+    let swept = queue.number("SELECT count(*) FROM events WHERE machine = 'l'").await;
+    assert!((1..900).contains(&swept), "the storm has sweeps and clicks that are none: {swept}");
+    let before = queue.text("SELECT string_agg(s::text, ';' ORDER BY s::text) FROM stats s").await;
+    let again = record(store, queue, &events[..500]).await;
+    assert_eq!(again.recorded, 0);
+    assert_eq!(queue.text("SELECT string_agg(s::text, ';' ORDER BY s::text) FROM stats s").await, before);
+}
+
+#[tokio::test]
+async fn the_order_of_events_makes_no_difference() {
+    let (queue, store) = scene(1).await;
+    let (one, other) = (queue.delivery(0), DeliveryKey { step: StepNo(2), ..queue.delivery(0) });
+    let at = |seconds| noon() + TimeDelta::seconds(seconds);
+    let events = |delivery| {
+        vec![
+            click(delivery, 1, 2, at(5_000)),
+            click(delivery, 1, 2, at(0)),
+            click(delivery, 2, 2, at(1)),
+            click(delivery, 2, 2, at(3_000)),
+            event(delivery, EventKind::Opened, at(4_000)),
+            event(delivery, EventKind::Opened, at(100)),
+        ]
+    };
+    for event in events(one) {
+        record(&store, &queue, &[event]).await;
+    }
+    for event in events(other).iter().rev() {
+        record(&store, &queue, &[*event]).await;
+    }
+    let figures = |step| {
+        format!(
+            "SELECT string_agg((to_jsonb(s) - 'step')::text, ';' ORDER BY quarter) FROM stats s WHERE step = {step} AND s.opens + s.clicks > 0"
+        )
+    };
+    let forward = queue.text(&figures(1)).await;
+    assert_eq!(queue.text(&figures(2)).await, forward);
+    assert_eq!(queue.number("SELECT human_clicked FROM stats WHERE step = 1 AND human_clicked <> 0").await, 1);
+    assert_eq!(
+        queue.text("SELECT string_agg(quarter::text, ';') FROM stats WHERE step = 1 AND human_clicked <> 0").await,
+        queue.text("SELECT timestamptz '2026-05-01T12:45:00Z'").await,
+        "the first two clicks were a program's, in whatever order they were told"
+    );
+    queue.assert_figures().await;
+}
+
+#[tokio::test]
+async fn what_comes_too_soon_after_sending_is_a_programs() {
+    let (queue, store) = scene(3).await;
+    queue
+        .run(
+            "UPDATE outbox SET state = 's', lease_until = now(), epoch = 1; \
+             WITH gone AS (DELETE FROM outbox WHERE contact_no IN (SELECT contact_no FROM outbox ORDER BY 1 LIMIT 2) RETURNING *) \
+             INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, queued_at, ended_at) \
+             SELECT tenant_no, campaign_no, contact_no, step, pass, 's', 1, 1, 1, queued_at, '2026-05-01T12:00:00Z' FROM gone",
+        )
+        .await;
+    let after =
+        |index, millis| event(queue.delivery(index), EventKind::Opened, noon() + TimeDelta::milliseconds(millis));
+    record(&store, &queue, &[after(0, 1_999), after(1, 2_000), after(2, 999_999)]).await;
+    let humans = "SELECT count(*) FROM events WHERE machine IS NULL AND contact_no = ";
+    let of = |index: i64| format!("{humans}{}", queue.first_contact + index);
+    assert_eq!(queue.number(&of(0)).await, 0);
+    assert_eq!(queue.number(&of(1)).await, 1);
+    assert_eq!(queue.number(&of(2)).await, 0, "it is still being sent");
+    assert_eq!(queue.number("SELECT count(*) FROM events WHERE machine = 's'").await, 2);
+    record(&store, &queue, &[event(queue.delivery(0), EventKind::Bounced, noon())]).await;
+    assert_eq!(queue.number("SELECT sum(returned) FROM stats").await, 1, "servers may be quick");
+}
+
+#[tokio::test]
+async fn a_mail_keeps_no_more_than_enough_of_a_kind() {
+    let (queue, store) = scene(2).await;
+    let many = |index| -> Vec<_> {
+        (0..KEPT_OF_A_KIND)
+            .map(|n| event(queue.delivery(index), EventKind::Opened, noon() + TimeDelta::seconds(n)))
+            .collect()
+    };
+    assert_eq!(record(&store, &queue, &many(0)).await.surplus, 0);
+    let more = record(&store, &queue, &many(0)).await;
+    assert_eq!((more.recorded, more.surplus), (0, 1_000));
+    assert_eq!(record(&store, &queue, &many(1)).await.recorded, 1_000, "another mail is another mail");
+    assert_eq!(record(&store, &queue, &[click(queue.delivery(0), 1, 1, noon())]).await.recorded, 1);
+    queue.assert_figures().await;
+}
+
+#[tokio::test]
+async fn events_of_other_tenants_are_left_out() {
+    let (queue, store) = scene(1).await;
+    let other = queue.add(QueuePlan { contacts: 1, ..QueuePlan::default() }).await;
+    let foreign = DeliveryKey { tenant: other.tenant, campaign: other.campaign, ..queue.delivery(0) };
+    let nobody = DeliveryKey { tenant: TenantNo(9_999), ..queue.delivery(0) };
+    let told = [foreign, nobody].map(|delivery| event(delivery, EventKind::Opened, noon()));
+    assert_eq!(record(&store, &queue, &told).await, EventReport::default());
+    assert_eq!(queue.number("SELECT count(*) FROM events").await, 0);
+}
+
+#[tokio::test]
+async fn a_story_that_is_undone_posts_nothing() {
+    let (queue, store) = scene(1).await;
+    let mut tx = store.begin(queue.workspace).await.unwrap();
+    tx.events().record(&[event(queue.delivery(0), EventKind::Replied, noon())]).await.unwrap();
+    tx.savepoint().await.unwrap();
+    tx.events().record(&[event(queue.delivery(0), EventKind::Opened, noon())]).await.unwrap();
+    tx.rollback_to_savepoint().await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(queue.text("SELECT string_agg(format('%s %s', replied, opens), ',') FROM stats").await, "1 0");
+    queue.assert_figures().await;
+}

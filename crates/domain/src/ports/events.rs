@@ -1,0 +1,32 @@
+//! What recipients and their mail servers do after a mail was sent, kept and counted.
+
+use super::store::StoreResult;
+use crate::model::events::EngagementEvent;
+use async_trait::async_trait;
+
+/// What became of events that were told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventReport {
+    /// New, and counted.
+    pub recorded: usize,
+    /// Told before; nothing has changed.
+    pub repeated: usize,
+    /// Not kept: the mail has [more than enough](crate::model::events::KEPT_OF_A_KIND) of that kind.
+    pub surplus: usize,
+}
+
+/// Events of one tenant's mails.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait EventRepo: Send {
+    /// Keeps events and counts them, all at once.
+    ///
+    /// The same event again changes nothing, and the order in which events come makes no difference: a mail counts once
+    /// for each kind, in the quarter-hour of its first event, and moves there when an earlier one turns up.
+    /// An open or a click sooner than [`TOO_SOON`](crate::model::events::TOO_SOON) after sending, and clicks on every
+    /// link within two seconds, become a program's, also when some were taken for a person's before.
+    ///
+    /// Events of other tenants are left out. Whether the delivery exists is the caller's to know: its key comes out of
+    /// a sealed token. Figures are posted with the commit; call it after what locks contacts (suppressing, exiting).
+    async fn record(&mut self, events: &[EngagementEvent]) -> StoreResult<EventReport>;
+}
