@@ -18,6 +18,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The installation's secret.
+pub(crate) const SECRET: [u8; 32] = [7; 32];
+
 /// The API on a free port of the loopback. Stops when dropped. Its verbs speak with a key that has all scopes.
 pub(crate) struct TestApp {
     caller: Caller,
@@ -41,7 +44,7 @@ impl TestApp {
         let smtp = SmtpConfig::parse(&sink.url().into()).expect("its address");
         let state = api_state(ApiSettings {
             store: store(&database),
-            secret: SecretSlice::from(vec![7; 32]),
+            secret: SecretSlice::from(SECRET.to_vec()),
             public_url: "http://muster.test".to_owned(),
             transport: Some(test_transport(smtp).expect("a transport")),
         });

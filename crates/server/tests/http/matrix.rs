@@ -1,9 +1,14 @@
 //! Every operation of the OpenAPI document, with something real to do it to: for tests that must hold for all of them.
 //! An operation that is new in the document and unknown here fails those tests.
 
-use crate::app::{Answer, Caller, TestApp};
+use crate::app::{Answer, Caller, SECRET, TestApp};
+use muster_adapters::tokens::SealedTokens;
+use muster_domain::model::delivery::DeliveryKey;
+use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
+use muster_domain::ports::tokens::{TokenPurpose, Tokens};
 use muster_testkit::database::TestDatabase;
 use reqwest::Method;
+use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
 /// An operation below `/api`, as the document has it.
@@ -126,7 +131,7 @@ impl Fixture {
             active: id(),
             active_step: id(),
             suppressed: MISSING_ADDRESS.to_owned(),
-            delivery: id(),
+            delivery: missing_delivery(),
         }
     }
 
@@ -199,6 +204,18 @@ impl Fixture {
         }
         caller.send(request).await
     }
+}
+
+/// The id of a delivery that would be one if it existed.
+fn missing_delivery() -> String {
+    let key = DeliveryKey {
+        tenant: TenantNo(1),
+        campaign: CampaignNo(i32::MAX),
+        contact: ContactNo(i64::MAX),
+        step: StepNo(1),
+        pass: Pass(1),
+    };
+    SealedTokens::new(&SecretSlice::from(SECRET.to_vec()), &[]).seal(TokenPurpose::Delivery, key)
 }
 
 /// Puts the mail of the first step to the campaign's only contact in doubt, as if a worker had died, and names it.

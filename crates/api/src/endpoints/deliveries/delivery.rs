@@ -1,5 +1,6 @@
 //! A delivery as answers show it.
 
+use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::timestamp::Timestamp;
 use actix_web::dev::Payload;
@@ -8,7 +9,6 @@ use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
 use muster_domain::ports::deliveries::DeliveryView;
 use muster_domain::ports::tokens::{TokenPurpose, Tokens};
 use serde::Serialize;
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -80,19 +80,18 @@ impl DeliveryResponse {
     }
 }
 
-/// The delivery named in the path; `None` for what is no id of ours. That is told by the handler, after the body was
-/// read, so that it is answered like an id that nothing has.
-pub(crate) struct DeliveryInPath(pub(super) Option<DeliveryKey>);
+/// The delivery named in the path. What is no id of ours names nothing: 404.
+pub(crate) struct DeliveryInPath(pub(super) DeliveryKey);
 
 impl FromRequest for DeliveryInPath {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<ApiState>>();
         let opened = state
             .zip(request.match_info().get("id"))
             .and_then(|(state, id)| state.tokens.open(TokenPurpose::Delivery, id));
-        ready(Ok(Self(opened)))
+        ready(opened.map(Self).ok_or_else(|| crate::allow::elsewhere(request)))
     }
 }

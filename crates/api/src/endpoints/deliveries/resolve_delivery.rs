@@ -60,10 +60,9 @@ pub(crate) async fn resolve_delivery(
     id: DeliveryInPath,
     body: Body<ResolveRequest>,
 ) -> Answer {
-    let key = id.0.ok_or(Problem::NotFound)?;
     caller
         .write(&body.repeat, async |tx| -> Result<Reply, Problem> {
-            let delivery = story::resolve_delivery(tx, &caller, key, body.outcome).await?;
+            let delivery = story::resolve_delivery(tx, &caller, id.0, body.outcome).await?;
             Reply::ok(&DeliveryResponse::new(caller.state.tokens.as_ref(), delivery))
         })
         .await
