@@ -66,6 +66,11 @@ figures FIGURE *ARGS: harness-build
 cross-check *ARGS: harness-build
     crates/testkit/harness/cross_check.py {{ ARGS }}
 
+# Measure against limits and peers; --only SECTIONS, --save writes docs/performance.md, --help tells more.
+bench *ARGS:
+    cargo build --release --package muster-server --package muster-bench
+    target/release/muster-bench {{ ARGS }}
+
 # Try generated requests against the whole API for so many seconds; installs schemathesis into a throwaway folder.
 schemathesis SECONDS="300":
     crates/server/tests/schemathesis.sh {{ SECONDS }}

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The workspace's crates, each with the crates it may name outside of its tests.
-const DESIGNED: [(&str, &[&str]); 6] = [
+const DESIGNED: [(&str, &[&str]); 7] = [
     ("muster-domain", &[]),
     ("muster-adapters", &["muster-domain"]),
     ("muster-api", &["muster-domain"]),
     ("muster-worker", &["muster-domain"]),
     ("muster-server", &["muster-adapters", "muster-api", "muster-domain", "muster-worker"]),
     ("muster-testkit", &["muster-adapters", "muster-domain"]),
+    ("muster-bench", &["muster-adapters", "muster-domain", "muster-worker"]),
 ];
 
 /// What only tests may name.
@@ -21,10 +22,13 @@ const FOR_TESTS: [&str; 2] = ["muster-domain", "muster-testkit"];
 /// Libraries that belong to one layer, with the crates that may name them.
 const LAYERED: [(&[&str], &[&str]); 5] = [
     (&["diesel", "diesel-async", "diesel_migrations", "deadpool"], &["muster-adapters", "muster-testkit"]),
-    (&["actix-web", "utoipa", "utoipa-actix-web"], &["muster-api", "muster-server"]),
+    (&["actix-web", "utoipa", "utoipa-actix-web"], &["muster-api", "muster-server", "muster-bench"]),
     (&["lettre", "minijinja"], &["muster-adapters"]),
-    (&["tokio", "reqwest"], &["muster-adapters", "muster-api", "muster-worker", "muster-server", "muster-testkit"]),
-    (&["anyhow"], &["muster-server", "muster-testkit"]),
+    (
+        &["tokio", "reqwest"],
+        &["muster-adapters", "muster-api", "muster-worker", "muster-server", "muster-testkit", "muster-bench"],
+    ),
+    (&["anyhow"], &["muster-server", "muster-testkit", "muster-bench"]),
 ];
 
 /// What one crate's manifest names.

@@ -1,0 +1,162 @@
+//! From the queue to the record, over SMTP: claim, render, compose, hand over to Postfix's `smtp-sink`, write down;
+//! against Postfix's own `smtp-source`, which does nothing but hand over.
+
+use super::children::{Child, free_port};
+use super::database::Database;
+use super::enroll::enroll;
+use super::report::{Goal, Report};
+use super::stage::{Base, Place, launched, mail, store};
+use super::{Options, peers};
+use anyhow::{Context, Result};
+use muster_domain::model::ids::CampaignKey;
+use muster_worker::plan::{PlanOptions, PlanPass};
+use serde_json::{Value, json};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// Mails are counted for so long at most.
+const SECONDS: f64 = 8.0;
+const SOURCE_SECONDS: f64 = 4.0;
+
+pub(crate) async fn measure(place: &Place, options: &Options, report: &mut Report) -> Result<()> {
+    let sink = match Sink::start(place).await {
+        Ok(sink) => sink,
+        Err(error) => {
+            report.missing("everything", &format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    let base = place.base(options.rows(60_000)).await?;
+    for bytes in [2_000, 10_000] {
+        let plain = queued(place, &base, &json!([mail(bytes)]), &json!({})).await?;
+        for sessions in [1, 10, 50] {
+            let limit = source(&sink, sessions, bytes).await?;
+            let ours = sent(place, &plain, &sink, sessions).await?;
+            let what = format!("{} KB, {sessions} sessions", bytes / 1_000);
+            let goal = (sessions > 1).then_some(Goal::AtLeast(0.25, 0.6));
+            report.rate(&what, ours, ("smtp-source", limit), "mails/s", goal);
+            if sessions == 10 {
+                tracked(place, &base, &sink, bytes, limit, report).await?;
+            }
+        }
+        place.drop_database(&plain.0).await?;
+    }
+    place.drop_database(&base.name).await
+}
+
+/// The same with five links to rewrite and a pixel.
+async fn tracked(place: &Place, base: &Base, sink: &Sink, bytes: usize, limit: f64, report: &mut Report) -> Result<()> {
+    let mut step = mail(bytes);
+    let links: Vec<String> =
+        [1, 2, 3, 4, 5].map(|n| format!("<p><a href=\"https://example.test/page/{n}\">More</a></p>")).into();
+    let links = links.join("\n");
+    let text = step["emailContent"].as_str().context("a mail has content")?.to_owned();
+    for on in [false, true] {
+        step["emailContent"] = format!("{text}{links}").into();
+        let settings = json!({"trackOpens": on, "trackClicks": on});
+        let queued = queued(place, base, &json!([step]), &settings).await?;
+        let ours = sent(place, &queued, sink, 10).await?;
+        let what =
+            format!("{} KB with 5 links, 10 sessions, tracking {}", bytes / 1_000, if on { "on" } else { "off" });
+        report.rate(&what, ours, ("smtp-source", limit), "mails/s", Some(Goal::AtLeast(0.25, 0.6)));
+        place.drop_database(&queued.0).await?;
+    }
+    Ok(())
+}
+
+/// A database in which a mail to everybody is queued.
+async fn queued(place: &Place, base: &Base, steps: &Value, settings: &Value) -> Result<(String, CampaignKey)> {
+    let database = place.copy(&base.name).await?;
+    let key = launched(place, &database, base, steps, settings).await?;
+    let enrolled = enroll(&database, key).await?;
+    let store = Arc::new(store(&database)?);
+    let mut pass = PlanPass::new(store.clone(), store.clone(), store.clone(), store, PlanOptions::default());
+    let mut queued = 0;
+    while queued < enrolled {
+        queued += u64::try_from(pass.tick().await?.queued)?;
+    }
+    Ok((database.text("current_database()").await?, key))
+}
+
+/// Mails a second that one `muster work` takes out of the queue, to the record.
+async fn sent(place: &Place, of: &(String, CampaignKey), sink: &Sink, sessions: usize) -> Result<f64> {
+    let database = place.copy(&of.0).await?;
+    let name = database.text("current_database()").await?;
+    let total = database.number("SELECT count(*) FROM outbox").await?;
+    let worker = place.work(&name, &format!("smtp://127.0.0.1:{}?sessions={sessions}&tls=never", sink.port))?;
+    let result = steady_rate(&database, total).await;
+    drop(worker);
+    place.forget(database).await?;
+    result
+}
+
+/// From the first mails in the books to the last, or to the end of the time.
+async fn steady_rate(database: &Database, total: f64) -> Result<f64> {
+    let begun = Instant::now();
+    let mut first: Option<(f64, Instant)> = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let sent = database.number("SELECT coalesce(sum(sent), 0) FROM step_counters").await?;
+        let now = Instant::now();
+        match first {
+            None if sent > 0.0 => first = Some((sent, now)),
+            None => anyhow::ensure!(begun.elapsed().as_secs() < 60, "nothing is sent"),
+            Some((before, since)) if sent >= total || since.elapsed().as_secs_f64() >= SECONDS => {
+                return Ok((sent - before) / (now - since).as_secs_f64());
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Mails a second from `smtp-source`, which keeps its connections.
+async fn source(sink: &Sink, sessions: usize, bytes: usize) -> Result<f64> {
+    let first = source_for(sink, sessions, bytes, 2_000).await?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+    let count = (first * SOURCE_SECONDS) as u64;
+    source_for(sink, sessions, bytes, count.max(2_000)).await
+}
+
+async fn source_for(sink: &Sink, sessions: usize, bytes: usize, count: u64) -> Result<f64> {
+    let mut command = Command::new(peers::postfix("smtp-source")?);
+    let address = format!("127.0.0.1:{}", sink.port);
+    command.args(["-d", "-s", &sessions.to_string(), "-m", &count.to_string(), "-l", &bytes.to_string()]);
+    command.args(["-f", "news@example.test", "-t", "reader@example.test", &address]);
+    let begun = Instant::now();
+    let ended = tokio::task::spawn_blocking(move || command.status()).await??;
+    anyhow::ensure!(ended.success(), "smtp-source failed");
+    Ok(super::enroll::rate(count, begun))
+}
+
+/// Postfix's sink, on a port of its own.
+pub(crate) struct Sink {
+    pub(crate) port: u16,
+    _process: Child,
+}
+
+impl Sink {
+    pub(crate) async fn start(place: &Place) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(peers::postfix("smtp-sink")?);
+        // As root it wants to be told who to be.
+        if is_root() {
+            command.args(["-u", "nobody"]);
+        }
+        command.args([&format!("127.0.0.1:{port}"), "256"]);
+        let process = Child::start(command, port, &place.folder().join("smtp-sink.log"))?;
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(Self { port, _process: process });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("smtp-sink does not listen")
+    }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}

@@ -1,0 +1,103 @@
+//! What a claim costs, with ten thousand and with a million enrolled, in the first pass and in the fifteenth.
+
+use super::Options;
+use super::database::Database;
+use super::enroll::{as_f64, enroll};
+use super::report::{Goal, Report, median};
+use super::stage::{Place, launched, mail, store};
+use anyhow::Result;
+use muster_adapters::postgres::begin_time_lapse;
+use muster_domain::model::advance;
+use muster_domain::model::ids::CampaignKey;
+use muster_domain::ports::advance::{AdvanceStore, Claim};
+use muster_worker::plan::{PlanOptions, PlanPass};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Batches that are timed at each size; the smallest list has no more.
+const BATCHES: usize = 9;
+const PASSES: u64 = 15;
+/// A wait of one minute passes in a quarter of a second.
+const FACTOR: f64 = 240.0;
+
+pub(crate) async fn measure(place: &Place, options: &Options, report: &mut Report) -> Result<()> {
+    let mut first = None;
+    for size in options.sizes() {
+        let base = place.base(size).await?;
+        let database = place.copy(&base.name).await?;
+        let key = launched(place, &database, &base, &json!([mail(2_000)]), &json!({})).await?;
+        enroll(&database, key).await?;
+        let cost = batches(&database, key).await?;
+        place.forget(database).await?;
+        place.drop_database(&base.name).await?;
+        let Some(smallest) = first else {
+            first = Some(cost);
+            report.alone(&format!("a batch of 1,000 of {size}"), cost, "ms", None);
+            continue;
+        };
+        report.cost(
+            &format!("a batch of 1,000 of {size}"),
+            cost,
+            ("of the smallest list", smallest),
+            "ms",
+            Goal::AtMost(1.3, 1.0),
+        );
+    }
+    passes(place, options, report).await
+}
+
+/// The median time of a batch, in milliseconds.
+async fn batches(database: &Database, key: CampaignKey) -> Result<f64> {
+    let store = store(database)?;
+    let decide = |due: muster_domain::ports::advance::Due<'_>| {
+        advance::advance(due.enrollment, due.sequence, due.facts, due.timezone, due.now)
+    };
+    let (mut low, mut times) = (None, Vec::new());
+    for _ in 0..BATCHES {
+        let begun = Instant::now();
+        let done = store.advance(Claim { campaign: key, limit: 1_000, low }, &decide).await?;
+        times.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        low = done.up_to;
+    }
+    Ok(median(times))
+}
+
+/// Everybody waits again and again, in time lapse: dead rows pile up behind the claims.
+async fn passes(place: &Place, options: &Options, report: &mut Report) -> Result<()> {
+    let size = options.rows(100_000);
+    let base = place.base(size).await?;
+    let database = place.copy(&base.name).await?;
+    begin_time_lapse(&database.url, FACTOR).await?;
+    let wait = json!({"name": "Wait", "stepType": "wait", "waitDuration": {"value": 1, "unit": "minutes"}});
+    let mut steps = vec![wait; usize::try_from(PASSES)?];
+    steps.push(mail(2_000));
+    let key = launched(place, &database, &base, &Value::Array(steps), &json!({})).await?;
+    enroll(&database, key).await?;
+    let store = Arc::new(store(&database)?);
+    let mut pass = PlanPass::new(store.clone(), store.clone(), store.clone(), store, PlanOptions::default());
+    let (mut moved, mut busy) = (0, vec![Duration::ZERO; usize::try_from(PASSES)?]);
+    while moved < PASSES * size {
+        let begun = Instant::now();
+        let done = u64::try_from(pass.tick().await?.advanced)?;
+        if done == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            continue;
+        }
+        let of = usize::try_from(moved / size)?.min(busy.len() - 1);
+        busy[of] += begun.elapsed();
+        moved += done;
+    }
+    place.forget(database).await?;
+    place.drop_database(&base.name).await?;
+    let cost = |of: usize| busy[of].as_secs_f64() * 1_000.0 * 1_000.0 / as_f64(size);
+    let (early, late) = (cost(1), cost(busy.len() - 1));
+    report.cost(
+        &format!("{size} enrolled, pass {PASSES}, by the thousand"),
+        late,
+        ("the second pass", early),
+        "ms",
+        Goal::AtMost(1.3, 1.0),
+    );
+    Ok(())
+}
