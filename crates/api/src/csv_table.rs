@@ -20,6 +20,11 @@ impl CsvTable {
         Ok(table)
     }
 
+    /// More rows of a table whose columns were named before.
+    pub(crate) fn more() -> Self {
+        Self(WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new()))
+    }
+
     /// Adds a row. Each cell is made [`harmless`] on its way.
     pub(crate) fn row<C: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = C>) -> Result<(), Problem> {
         for cell in cells {
@@ -28,17 +33,26 @@ impl CsvTable {
         self.0.write_record(None::<&[u8]>).map_err(Problem::internal)
     }
 
+    /// What is written so far.
+    pub(crate) fn into_bytes(self) -> Result<Vec<u8>, Problem> {
+        self.0.into_inner().map_err(|error| Problem::internal(error.into_error()))
+    }
+
     /// The table as a download of that name.
     pub(crate) fn download(self, filename: String) -> Result<HttpResponse, Problem> {
-        let body = self.0.into_inner().map_err(|error| Problem::internal(error.into_error()))?;
-        let disposition = ContentDisposition {
-            disposition: DispositionType::Attachment,
-            parameters: vec![DispositionParam::Filename(filename)],
-        };
+        let body = self.into_bytes()?;
         Ok(HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, format!("{TEXT_CSV}; charset=utf-8")))
-            .insert_header(disposition)
+            .insert_header(attachment(filename))
             .body(body))
+    }
+}
+
+/// What makes a browser keep an answer as a file of that name.
+pub(crate) fn attachment(filename: String) -> ContentDisposition {
+    ContentDisposition {
+        disposition: DispositionType::Attachment,
+        parameters: vec![DispositionParam::Filename(filename)],
     }
 }
 

@@ -267,6 +267,12 @@ pub struct BadField {
     pub detail: String,
 }
 
+impl From<FieldProblem> for BadField {
+    fn from(problem: FieldProblem) -> Self {
+        Self::from(&problem)
+    }
+}
+
 impl From<&FieldProblem> for BadField {
     fn from(problem: &FieldProblem) -> Self {
         Self { pointer: problem.pointer.clone(), code: problem.code.clone(), detail: problem.detail.clone() }

@@ -3,6 +3,7 @@
 use crate::problem::{PROBLEM_JSON, Problem};
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use muster_domain::model::ids::ContactId;
 use muster_domain::ports::idempotency::StoredAnswer;
 use serde::Serialize;
 
@@ -43,6 +44,14 @@ impl Reply {
     #[must_use]
     pub fn etag(mut self, version: i32) -> Self {
         self.headers.push((header::ETAG, format!("\"{version}\"")));
+        self
+    }
+
+    /// Says which contact the answer tells of, where its body does not: a `Link` with `rel="about"` (RFC 6903 section 2). A
+    /// stored answer is found by it when the contact is erased.
+    #[must_use]
+    pub fn about(mut self, contact: ContactId) -> Self {
+        self.headers.push((header::LINK, format!("</api/contacts/{contact}>; rel=\"about\"")));
         self
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
                 .service(contacts::get_contact::get_contact)
                 .service(contacts::change_contact::change_contact)
                 .service(contacts::erase_contact::erase_contact)
+                .service(contacts::export_contact::export_contact)
                 // Segments
                 .service(segments::preview_segment::preview_segment)
                 .service(segments::create_segment::create_segment)
@@ -41,6 +42,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
                 .service(segments::add_segment_contacts::add_segment_contacts)
                 .service(segments::remove_segment_contacts::remove_segment_contacts)
                 // Suppressions
+                .service(suppressions::import_suppressions::import_suppressions)
+                .service(suppressions::export_suppressions::export_suppressions)
                 .service(suppressions::suppress_address::suppress_address)
                 .service(suppressions::list_suppressions::list_suppressions)
                 .service(suppressions::lift_suppression::lift_suppression_by_email)

@@ -8,6 +8,7 @@ use muster_domain::ports::store::Store;
 use muster_domain::ports::templates::{Composer, Templates};
 use muster_domain::ports::tokens::Tokens;
 use muster_domain::ports::transport::MailTransport;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::SecretSlice;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct ApiState {
     pub transport: Option<Arc<dyn MailTransport>>,
     /// Where people reach this installation, without a slash at the end.
     pub public_url: String,
+    /// What to do with campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 /// What an [`ApiState`] is made from.
@@ -53,6 +56,8 @@ pub struct ApiParts {
     pub secret: SecretSlice<u8>,
     /// Where people reach this installation.
     pub public_url: String,
+    /// What to do with campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 impl ApiState {
@@ -68,6 +73,7 @@ impl ApiState {
             composer: parts.composer,
             transport: parts.transport,
             public_url: parts.public_url.trim_end_matches('/').to_owned(),
+            postal_address: parts.postal_address,
         }
     }
 }

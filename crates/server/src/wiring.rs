@@ -9,6 +9,7 @@ use muster_adapters::template::MinijinjaTemplates;
 use muster_adapters::tokens::SealedTokens;
 use muster_api::{ApiParts, ApiState};
 use muster_domain::ports::transport::MailTransport;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use muster_domain::usecases::write_letter::Desk;
 use muster_worker::deliver::{DeliverLimits, Deliveries};
 use muster_worker::pace::Pace;
@@ -28,6 +29,8 @@ pub struct ApiSettings {
     pub public_url: String,
     /// What sends test mails; without one they are refused.
     pub transport: Option<Arc<dyn MailTransport>>,
+    /// What to do with campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 /// The state of the REST API over PostgreSQL.
@@ -43,6 +46,7 @@ pub fn api_state(settings: ApiSettings) -> Arc<ApiState> {
         transport: settings.transport,
         secret: settings.secret,
         public_url: settings.public_url,
+        postal_address: settings.postal_address,
     }))
 }
 
@@ -66,6 +70,8 @@ pub struct WorkerSettings {
     pub smtp: SmtpConfig,
     /// Where journals are kept.
     pub state_dir: PathBuf,
+    /// What to do with scheduled campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 /// A worker over PostgreSQL and SMTP, and the transport it sends through, to be closed after it has ended.
@@ -73,7 +79,7 @@ pub struct WorkerSettings {
 /// # Errors
 /// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
 pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
-    let WorkerSettings { store, secret, public_url, smtp, state_dir } = settings;
+    let WorkerSettings { store, secret, public_url, smtp, state_dir, postal_address } = settings;
     let limits = DeliverLimits::for_sessions(smtp.sessions);
     let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
     let journal =
@@ -101,6 +107,7 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
     };
     #[cfg(feature = "fault-injection")]
     let ports = crate::faults::around(ports);
-    let options = WorkerOptions { plan: PlanOptions::default(), deliver: limits, pace: Pace::default() };
+    let plan = PlanOptions { postal_address, ..PlanOptions::default() };
+    let options = WorkerOptions { plan, deliver: limits, pace: Pace::default() };
     Ok((Worker::new(ports, options), transport))
 }

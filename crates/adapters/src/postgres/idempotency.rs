@@ -4,17 +4,45 @@ use super::PgUnit;
 use super::error::StoreErrorExt;
 use super::schema::idempotency_keys as stored;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::dsl::{IntervalDsl, now};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Bytea, Integer, Jsonb, SmallInt, Text, Timestamptz};
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
-use muster_domain::ports::idempotency::{Claim, IdempotencyRepo, StoredAnswer};
+use muster_domain::model::address::EmailAddress;
+use muster_domain::ports::idempotency::{Claim, IdempotencyRepo, Mention, StoredAnswer};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use sha2::{Digest, Sha256};
 
 /// How many outdated answers of the tenant each new one sweeps out: more than come in, so that none pile up.
 const SWEPT: i32 = 20;
+
+#[derive(QueryableByName)]
+struct MentionRow {
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(sql_type = SmallInt)]
+    status: i16,
+    #[diesel(sql_type = Jsonb)]
+    headers: serde_json::Value,
+    #[diesel(sql_type = Bytea)]
+    body: Vec<u8>,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<MentionRow> for Mention {
+    type Error = StoreError;
+    fn try_from(row: MentionRow) -> Result<Self, StoreError> {
+        let corrupt =
+            |column| StoreError::Corrupt { table: "idempotency_keys", column, id: row.created_at.to_string() };
+        let status = u16::try_from(row.status).map_err(|_| corrupt("status"))?;
+        let headers = serde_json::from_value(row.headers.clone()).map_err(|_| corrupt("headers"))?;
+        let answer = StoredAnswer { status, headers, body: row.body };
+        Ok(Mention { key: row.key, stored_at: row.created_at, answer })
+    }
+}
 
 #[derive(QueryableByName)]
 struct Got {
@@ -110,15 +138,54 @@ impl IdempotencyRepo for PgUnit {
         Ok(())
     }
 
-    async fn redact(&mut self, text: &str) -> StoreResult<()> {
+    async fn mentions(&mut self, text: &str, email: &EmailAddress) -> StoreResult<Vec<Mention>> {
         let of = self.of();
-        diesel::sql_query(
-            "UPDATE idempotency_keys SET status = 404, headers = '[]', body = ''
-             WHERE tenant_no = $1 AND workspace_no = $2 AND position(convert_to($3, 'UTF8') IN body) > 0",
+        let rows: Vec<MentionRow> = diesel::sql_query(
+            "SELECT key, status, headers, body, created_at FROM idempotency_keys
+             WHERE tenant_no = $1 AND workspace_no = $2 AND (position(convert_to($3, 'UTF8') IN body) > 0
+                 OR position($3 IN headers::text) > 0 OR position($4 IN lower(encode(body, 'escape'))) > 0
+                 OR position($4 IN lower(key)) > 0) ORDER BY created_at, key",
         )
         .bind::<Integer, _>(of.tenant.0)
         .bind::<Integer, _>(of.workspace.0)
         .bind::<Text, _>(text)
+        .bind::<Text, _>(email.key())
+        .load(self.conn())
+        .await
+        .store()?;
+        rows.into_iter().map(Mention::try_from).collect()
+    }
+
+    async fn redact(&mut self, text: &str) -> StoreResult<()> {
+        let of = self.of();
+        diesel::sql_query(
+            "UPDATE idempotency_keys SET status = 404, headers = '[]', body = ''
+             WHERE tenant_no = $1 AND workspace_no = $2
+                 AND (position(convert_to($3, 'UTF8') IN body) > 0 OR position($3 IN headers::text) > 0)",
+        )
+        .bind::<Integer, _>(of.tenant.0)
+        .bind::<Integer, _>(of.workspace.0)
+        .bind::<Text, _>(text)
+        .execute(self.conn())
+        .await
+        .store()?;
+        Ok(())
+    }
+
+    async fn redact_address(&mut self, email: &EmailAddress) -> StoreResult<()> {
+        let of = self.of();
+        // Addresses are ASCII without a backslash: `escape` leaves them as they are. A key cannot be blank, nor come twice.
+        diesel::sql_query(
+            "UPDATE idempotency_keys k SET status = 404, headers = '[]', body = '',
+                 key = CASE WHEN position($3 IN lower(key)) > 0 THEN gen_random_uuid()::text ELSE key END
+             WHERE tenant_no = $1
+                 AND (position($3 IN lower(encode(body, 'escape'))) > 0 OR position($3 IN lower(key)) > 0)
+                 AND (workspace_no = $2 OR NOT EXISTS (SELECT FROM contacts c WHERE c.tenant_no = $1
+                     AND c.email_key = $3 AND c.workspace_no = k.workspace_no))",
+        )
+        .bind::<Integer, _>(of.tenant.0)
+        .bind::<Integer, _>(of.workspace.0)
+        .bind::<Text, _>(email.key())
         .execute(self.conn())
         .await
         .store()?;

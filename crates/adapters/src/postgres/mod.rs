@@ -11,6 +11,7 @@ mod exits;
 mod facts;
 mod locks;
 mod migrate;
+pub mod personal_data;
 mod pool;
 mod prepared;
 mod rule_sql;

@@ -188,6 +188,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    erased_addresses (tenant_no, hash) {
+        tenant_no -> Int4,
+        hash -> Bytea,
+        reason -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     events (tenant_no, campaign_no, contact_no, step, pass, kind, id) {
         tenant_no -> Int4,
         campaign_no -> Int4,
@@ -361,9 +370,17 @@ diesel::table! {
 }
 
 diesel::table! {
-    suppressions (tenant_no, email_key) {
+    suppression_keys (tenant_no) {
         tenant_no -> Int4,
-        email_key -> Text,
+        inner_key -> Bytea,
+        outer_key -> Bytea,
+    }
+}
+
+diesel::table! {
+    suppressions (tenant_no, entry) {
+        tenant_no -> Int4,
+        entry -> Text,
         reason -> Text,
         source -> Text,
         created_at -> Timestamptz,
@@ -410,6 +427,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     engagements,
     enrollment_history,
     enrollments,
+    erased_addresses,
     events,
     idempotency_keys,
     link_stats,
@@ -422,6 +440,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sequence_versions,
     stats,
     step_counters,
+    suppression_keys,
     suppressions,
     tenants,
     virtual_clock,

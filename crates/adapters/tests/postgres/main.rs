@@ -11,6 +11,7 @@ mod events;
 mod fixture;
 mod idempotency;
 mod migrations;
+mod personal_data;
 mod plan;
 mod rules;
 mod schema;

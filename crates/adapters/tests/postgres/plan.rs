@@ -10,7 +10,9 @@ use muster_domain::ports::work::{TimeLapse, WorkQueue};
 use muster_domain::usecases::complete_campaign::{CompleteCampaign, complete_campaign};
 use muster_domain::usecases::enroll_audience::enroll_audience;
 use muster_domain::usecases::finish_campaign::{Finish, finish_campaign};
-use muster_domain::usecases::launch_campaign::{ENROLL_AT_ONCE, LaunchCampaign, LaunchError, launch_campaign};
+use muster_domain::usecases::launch_campaign::{
+    ENROLL_AT_ONCE, LaunchCampaign, LaunchError, PostalAddressRule, launch_campaign,
+};
 use muster_domain::usecases::pause_campaign::{PauseCampaign, TransitionError, pause_campaign};
 use muster_domain::usecases::start_campaign::{Start, start_campaign};
 
@@ -60,9 +62,11 @@ async fn balance(fixture: &Fixture, seed: &Seed) -> Balance {
 
 async fn launch(fixture: &Fixture, seed: &Seed) -> Result<i64, LaunchError> {
     let id = seed.id;
-    in_tx(&fixture.store, seed.workspace, async |tx| launch_campaign(tx, LaunchCampaign { id }).await)
-        .await
-        .map(|launched| launched.enrolled)
+    in_tx(&fixture.store, seed.workspace, async |tx| {
+        launch_campaign(tx, LaunchCampaign { id, postal_address: PostalAddressRule::Recommended }).await
+    })
+    .await
+    .map(|launched| launched.enrolled)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +186,11 @@ async fn a_scheduled_start_that_is_refused_goes_back_to_draft_and_says_why() {
     fixture.sql("UPDATE campaigns SET status = 'scheduled', scheduled_at = now() - interval '1 minute'").await;
     assert_eq!(fixture.store.at_hand().await.unwrap().start, [(seed.key, seed.workspace.workspace)]);
     let no = seed.key.campaign;
-    let start = async || in_tx(&fixture.store, seed.workspace, async |tx| start_campaign(tx, no).await).await.unwrap();
+    let start = async || {
+        in_tx(&fixture.store, seed.workspace, async |tx| start_campaign(tx, no, PostalAddressRule::Recommended).await)
+            .await
+            .unwrap()
+    };
     assert!(matches!(start().await, Start::Refused(reason) if reason.contains("no contact")));
     assert_eq!(
         fixture.count("SELECT count(*) FROM campaigns WHERE status = 'draft' AND last_problem IS NOT NULL").await,

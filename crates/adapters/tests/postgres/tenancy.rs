@@ -54,6 +54,7 @@ async fn two_full_tenants() -> (Fixture, [i32; 2]) {
                 "INSERT INTO contact_tags VALUES ({t}, {contact}, 'vip'); \
                  INSERT INTO contact_fields (tenant_no, contact_no, name, kind, value) VALUES ({t}, {contact}, 'plan', 't', 'gold'); \
                  INSERT INTO suppressions VALUES ({t}, 'gone@example.org', 'manual', 'test', now()); \
+                 INSERT INTO erased_addresses VALUES ({t}, sha256('gone'), 'erased', now()); \
                  INSERT INTO api_keys (tenant_no, workspace_no, id, prefix, secret_hash, name, scopes, created_at) \
                      VALUES ({t}, {w}, gen_random_uuid(), 'prefix{t}', '\\x00', 'key', '{{}}', now()); \
                  INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) \

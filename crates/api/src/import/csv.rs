@@ -1,17 +1,16 @@
 //! CSV (RFC 4180) as the world writes it: with or without a byte-order mark, CRLF or LF, commas, semicolons or tabs.
 
-use super::{Harvest, MAX_COLUMNS, ROW_BYTES};
+use super::{Form, Harvest, MAX_COLUMNS, ROW_BYTES};
 use csv_core::ReadFieldResult;
-use muster_domain::model::import::row::read_cells;
-use muster_domain::model::import::{CellProblem, Columns, Mapping};
+use muster_domain::model::import::CellProblem;
 use muster_domain::model::problem::FieldProblems;
 
 const SCRATCH_BYTES: usize = 8 * 1024;
 
 /// Reads CSV from chunks, however they are cut.
-pub(crate) struct CsvReader {
-    mapping: Mapping,
-    stage: Stage,
+pub(crate) struct CsvReader<F: Form> {
+    form: F,
+    stage: Stage<F::Columns>,
     core: csv_core::Reader,
     scratch: Box<[u8]>,
     record: Record,
@@ -20,13 +19,13 @@ pub(crate) struct CsvReader {
 }
 
 /// How far reading has come.
-enum Stage {
+enum Stage<C> {
     /// Up to the end of the first line, which shows the delimiter.
     Head(Vec<u8>),
     /// Within the header row.
     Header,
     /// Within rows.
-    Rows(Columns),
+    Rows(C),
 }
 
 /// The record that is being read.
@@ -86,10 +85,10 @@ impl Record {
     }
 }
 
-impl CsvReader {
-    pub(super) fn new(mapping: Mapping) -> Self {
+impl<F: Form> CsvReader<F> {
+    pub(super) fn new(form: F) -> Self {
         Self {
-            mapping,
+            form,
             stage: Stage::Head(Vec::new()),
             core: csv_core::Reader::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -99,14 +98,14 @@ impl CsvReader {
     }
 
     /// Takes the next bytes. An error is about the header row and ends the import before it began.
-    pub(super) fn feed(&mut self, bytes: &[u8], harvest: &mut Harvest) -> Result<(), FieldProblems> {
+    pub(super) fn feed(&mut self, bytes: &[u8], harvest: &mut Harvest<F::Row>) -> Result<(), FieldProblems> {
         let Stage::Head(head) = &mut self.stage else { return self.read(bytes, harvest) };
         head.extend_from_slice(bytes);
         if head.len() > ROW_BYTES || has_whole_line(head) { self.begin(harvest) } else { Ok(()) }
     }
 
     /// There are no more bytes.
-    pub(super) fn finish(&mut self, harvest: &mut Harvest) -> Result<(), FieldProblems> {
+    pub(super) fn finish(&mut self, harvest: &mut Harvest<F::Row>) -> Result<(), FieldProblems> {
         if matches!(self.stage, Stage::Head(_)) {
             self.begin(harvest)?;
         }
@@ -130,14 +129,14 @@ impl CsvReader {
     }
 
     /// The first line is there: it shows the delimiter.
-    fn begin(&mut self, harvest: &mut Harvest) -> Result<(), FieldProblems> {
+    fn begin(&mut self, harvest: &mut Harvest<F::Row>) -> Result<(), FieldProblems> {
         let Stage::Head(head) = std::mem::replace(&mut self.stage, Stage::Header) else { return Ok(()) };
         let bytes = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
         self.core = csv_core::ReaderBuilder::new().delimiter(delimiter(bytes)).build();
         self.read(bytes, harvest)
     }
 
-    fn read(&mut self, mut input: &[u8], harvest: &mut Harvest) -> Result<(), FieldProblems> {
+    fn read(&mut self, mut input: &[u8], harvest: &mut Harvest<F::Row>) -> Result<(), FieldProblems> {
         while !input.is_empty() {
             if !self.record.begun {
                 let blank = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -164,7 +163,7 @@ impl CsvReader {
         Ok(())
     }
 
-    fn end_record(&mut self, harvest: &mut Harvest) -> Result<(), FieldProblems> {
+    fn end_record(&mut self, harvest: &mut Harvest<F::Row>) -> Result<(), FieldProblems> {
         let record = &self.record;
         match &self.stage {
             Stage::Rows(_) if record.too_long => harvest.refuse_too_long(record.line),
@@ -172,7 +171,7 @@ impl CsvReader {
                 let detail = format!("a row has at most {MAX_COLUMNS} cells");
                 harvest.refuse(record.line, vec![CellProblem::row("too_many_cells", detail)]);
             }
-            Stage::Rows(columns) => match read_cells(columns, record.line, record.cells()) {
+            Stage::Rows(columns) => match F::row(columns, record.line, record.cells()) {
                 Ok(row) => harvest.rows.extend(row),
                 Err(problems) => harvest.refuse(record.line, problems),
             },
@@ -181,7 +180,7 @@ impl CsvReader {
         Ok(())
     }
 
-    fn columns(&self) -> Result<Columns, FieldProblems> {
+    fn columns(&self) -> Result<F::Columns, FieldProblems> {
         if self.record.too_long {
             let detail = format!("the header row has at most {ROW_BYTES} bytes");
             return Err(FieldProblems::one("", "row_too_long", detail));
@@ -194,7 +193,7 @@ impl CsvReader {
         let Some(headers) = headers else {
             return Err(FieldProblems::one("", "invalid_utf8", "the header row is not UTF-8"));
         };
-        Columns::of(&headers, &self.mapping)
+        self.form.columns(&headers)
     }
 }
 

@@ -1,11 +1,12 @@
 //! CSV in all its shapes, fed in chunks of every size.
 
 use super::*;
-use muster_domain::model::import::ImportRow;
+use crate::import::ContactForm;
+use muster_domain::model::import::{ImportRow, Mapping};
 
 /// Reads `text` in chunks of `size` bytes.
-fn read_by(size: usize, text: &[u8]) -> Result<Harvest, FieldProblems> {
-    let mut reader = CsvReader::new(Mapping::default());
+fn read_by(size: usize, text: &[u8]) -> Result<Harvest<ImportRow>, FieldProblems> {
+    let mut reader = CsvReader::new(ContactForm::new(Mapping::default()));
     let mut harvest = Harvest::default();
     for chunk in text.chunks(size) {
         reader.feed(chunk, &mut harvest)?;
@@ -15,7 +16,7 @@ fn read_by(size: usize, text: &[u8]) -> Result<Harvest, FieldProblems> {
 }
 
 /// Reads `text` cut in many ways, and checks that the cuts make no difference.
-fn read(text: &[u8]) -> Result<Harvest, FieldProblems> {
+fn read(text: &[u8]) -> Result<Harvest<ImportRow>, FieldProblems> {
     let whole = read_by(text.len().max(1), text);
     for size in [1, 2, 3, 7] {
         let cut = read_by(size, text);
@@ -110,7 +111,7 @@ fn empty_lines_are_no_rows() {
 
 #[test]
 fn a_row_of_a_hundred_megabytes_is_passed_over_without_being_held() {
-    let mut reader = CsvReader::new(Mapping::default());
+    let mut reader = CsvReader::new(ContactForm::new(Mapping::default()));
     let mut harvest = Harvest::default();
     reader.feed(b"email,city\na@example.org,x\nb@example.org,", &mut harvest).unwrap();
     let chunk = vec![b'x'; 64 * 1024];

@@ -1,13 +1,21 @@
-//! Reading lists of people of any size as they arrive: bytes go in chunk by chunk, rows come out, and what is held in
-//! memory does not depend on the size of the list.
+//! Reading lists of any size as they arrive: bytes go in chunk by chunk, rows come out, and what is held in memory does
+//! not depend on the size of the list. What a list is of is its [`Form`].
 
+mod contacts;
 mod csv;
+mod form;
 mod ndjson;
+mod report;
 mod run;
 mod stream;
+mod suppressions;
 
-pub(crate) use run::{Importer, Tally};
+pub(crate) use contacts::{ContactForm, ContactSink};
+pub(crate) use form::Form;
+pub(crate) use report::ImportResponse;
+pub(crate) use run::{Importer, Sink, Tally};
 pub(crate) use stream::{Format, Reader};
+pub(crate) use suppressions::{SuppressionForm, SuppressionSink};
 
 /// A row longer than this is refused and passed over.
 const ROW_BYTES: usize = 1024 * 1024;
@@ -16,10 +24,10 @@ const ROW_BYTES: usize = 1024 * 1024;
 const MAX_COLUMNS: usize = 1000;
 
 /// What a reader has read and nobody has taken yet.
-#[derive(Debug, Default)]
-pub(crate) struct Harvest {
+#[derive(Debug)]
+pub(crate) struct Harvest<R> {
     /// Rows that can be imported.
-    pub(crate) rows: Vec<muster_domain::model::import::ImportRow>,
+    pub(crate) rows: Vec<R>,
     /// What is wrong with the others.
     pub(crate) problems: Vec<muster_domain::model::import::RowProblem>,
     /// How many rows that were.
@@ -28,7 +36,14 @@ pub(crate) struct Harvest {
     pub(crate) bytes: usize,
 }
 
-impl Harvest {
+// Derived, it would ask for a default row.
+impl<R> Default for Harvest<R> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), problems: Vec::new(), refused: 0, bytes: 0 }
+    }
+}
+
+impl<R> Harvest<R> {
     fn refuse(&mut self, line: u64, problems: Vec<muster_domain::model::import::CellProblem>) {
         use muster_domain::model::import::RowProblem;
         self.refused += 1;

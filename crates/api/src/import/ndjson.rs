@@ -1,13 +1,12 @@
 //! NDJSON: one JSON object a line.
 
-use super::{Harvest, ROW_BYTES};
-use muster_domain::model::import::row::ObjectReader;
-use muster_domain::model::import::{CellProblem, Mapping};
+use super::{Form, Harvest, ROW_BYTES};
+use muster_domain::model::import::CellProblem;
 use serde_json::{Map, Value};
 
 /// Reads NDJSON from chunks, however they are cut.
-pub(crate) struct NdjsonReader {
-    objects: ObjectReader,
+pub(crate) struct NdjsonReader<F: Form> {
+    form: F,
     /// The part of a line that has arrived; empty once it is too long.
     begun: Vec<u8>,
     too_long: bool,
@@ -15,13 +14,13 @@ pub(crate) struct NdjsonReader {
     line: u64,
 }
 
-impl NdjsonReader {
-    pub(super) fn new(mapping: Mapping) -> Self {
-        Self { objects: ObjectReader::new(mapping), begun: Vec::new(), too_long: false, line: 1 }
+impl<F: Form> NdjsonReader<F> {
+    pub(super) fn new(form: F) -> Self {
+        Self { form, begun: Vec::new(), too_long: false, line: 1 }
     }
 
     /// Takes the next bytes.
-    pub(super) fn feed(&mut self, bytes: &[u8], harvest: &mut Harvest) {
+    pub(super) fn feed(&mut self, bytes: &[u8], harvest: &mut Harvest<F::Row>) {
         harvest.bytes += bytes.len();
         let mut parts = bytes.split(|byte| *byte == b'\n');
         // The last part has no line end yet.
@@ -34,7 +33,7 @@ impl NdjsonReader {
     }
 
     /// There are no more bytes.
-    pub(super) fn finish(&mut self, harvest: &mut Harvest) {
+    pub(super) fn finish(&mut self, harvest: &mut Harvest<F::Row>) {
         self.end_line(harvest);
     }
 
@@ -48,7 +47,7 @@ impl NdjsonReader {
         }
     }
 
-    fn end_line(&mut self, harvest: &mut Harvest) {
+    fn end_line(&mut self, harvest: &mut Harvest<F::Row>) {
         let line = self.line;
         self.line += 1;
         if std::mem::take(&mut self.too_long) {
@@ -59,7 +58,7 @@ impl NdjsonReader {
         let text = if line == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         let text = text.trim_ascii();
         if !text.is_empty() {
-            match parse(text).and_then(|object| self.objects.read(line, &object)) {
+            match parse(text).and_then(|object| self.form.object(line, &object)) {
                 Ok(row) => harvest.rows.push(row),
                 Err(problems) => harvest.refuse(line, problems),
             }
@@ -82,10 +81,12 @@ fn parse(text: &[u8]) -> Result<Map<String, Value>, Vec<CellProblem>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::ContactForm;
+    use muster_domain::model::import::{ImportRow, Mapping};
 
-    fn read(text: &[u8]) -> Harvest {
+    fn read(text: &[u8]) -> Harvest<ImportRow> {
         let by = |size: usize| {
-            let mut reader = NdjsonReader::new(Mapping::default());
+            let mut reader = NdjsonReader::new(ContactForm::new(Mapping::default()));
             let mut harvest = Harvest::default();
             text.chunks(size).for_each(|chunk| reader.feed(chunk, &mut harvest));
             reader.finish(&mut harvest);
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_passed_over_without_being_held() {
-        let mut reader = NdjsonReader::new(Mapping::default());
+        let mut reader = NdjsonReader::new(ContactForm::new(Mapping::default()));
         let mut harvest = Harvest::default();
         let chunk = vec![b'x'; 64 * 1024];
         for _ in 0..1600 {

@@ -1,20 +1,13 @@
 //! Storing what is read, batch by batch, while the next one is being read.
 
-use super::{Harvest, Reader};
+use super::{Form, Harvest, Reader};
 use crate::problem::Problem;
-use crate::state::ApiState;
 use actix_web::rt::task::JoinHandle;
-use actix_web::web;
 use futures::{Stream, StreamExt};
-use muster_domain::model::ids::SegmentNo;
 use muster_domain::model::import::RowProblem;
-use muster_domain::ports::store::{StoreError, Workspace, in_tx};
-use muster_domain::usecases::import_contacts::{ImportContacts, ImportContactsError, ImportReport, import_contacts};
 use std::time::Duration;
 
-/// A batch is stored when it has so many rows …
-const BATCH_ROWS: usize = 1000;
-/// … or was read from so many bytes.
+/// A batch is stored when it has as many rows as its [`Sink`] takes, or was read from so many bytes.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// So many bytes are read before it is looked whether a batch is full.
 const SLICE_BYTES: usize = 16 * 1024;
@@ -23,9 +16,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// So many problems are told.
 const LISTED_PROBLEMS: usize = 1000;
 /// How often a batch is stored when other transactions come between.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
-/// What became of all rows so far.
+/// What became of rows.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) created: u64,
@@ -36,11 +29,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, report: ImportReport) {
-        self.created += report.created;
-        self.updated += report.updated;
-        self.skipped += report.skipped;
-        self.note(report.problems);
+    fn add(&mut self, batch: Tally) {
+        self.created += batch.created;
+        self.updated += batch.updated;
+        self.skipped += batch.skipped;
+        self.note(batch.problems);
     }
 
     fn note(&mut self, problems: Vec<RowProblem>) {
@@ -49,26 +42,35 @@ impl Tally {
     }
 }
 
+/// Where rows are stored.
+pub(crate) trait Sink: Clone + 'static {
+    /// What it takes.
+    type Row: Send + 'static;
+    /// So many rows at once.
+    const BATCH_ROWS: usize;
+
+    /// Stores a batch in a transaction of its own, all of it or nothing.
+    async fn store(self, rows: Vec<Self::Row>) -> Result<Tally, Problem>;
+}
+
 /// Stores batches, one after the other: a later row may change what an earlier one said.
-pub(crate) struct Importer {
-    state: web::Data<ApiState>,
-    of: Workspace,
-    segment: Option<SegmentNo>,
-    harvest: Harvest,
-    under_way: Option<JoinHandle<Result<ImportReport, Problem>>>,
+pub(crate) struct Importer<S: Sink> {
+    sink: S,
+    harvest: Harvest<S::Row>,
+    under_way: Option<JoinHandle<Result<Tally, Problem>>>,
     tally: Tally,
 }
 
-impl Importer {
-    /// Imports into a workspace, and everybody imported into a static segment.
-    pub(crate) fn new(state: web::Data<ApiState>, of: Workspace, segment: Option<SegmentNo>) -> Self {
-        Self { state, of, segment, harvest: Harvest::default(), under_way: None, tally: Tally::default() }
+impl<S: Sink> Importer<S> {
+    /// Imports into `sink`.
+    pub(crate) fn new(sink: S) -> Self {
+        Self { sink, harvest: Harvest::default(), under_way: None, tally: Tally::default() }
     }
 
     /// Imports everything that arrives. After an error, and when the caller goes away, the batches stored stay.
-    pub(crate) async fn run<E>(
+    pub(crate) async fn run<F: Form<Row = S::Row>, E>(
         mut self,
-        mut reader: Reader,
+        mut reader: Reader<F>,
         mut body: impl Stream<Item = Result<bytes::Bytes, E>> + Unpin,
     ) -> Result<Tally, Problem> {
         loop {
@@ -77,7 +79,7 @@ impl Importer {
             let chunk = chunk.map_err(|_| Problem::invalid("", "incomplete", "the body did not arrive whole"))?;
             for slice in chunk.chunks(SLICE_BYTES) {
                 reader.feed(slice, &mut self.harvest)?;
-                if self.harvest.rows.len() >= BATCH_ROWS || self.harvest.bytes >= BATCH_BYTES {
+                if self.harvest.rows.len() >= S::BATCH_ROWS || self.harvest.bytes >= BATCH_BYTES {
                     self.store().await?;
                 }
             }
@@ -96,36 +98,16 @@ impl Importer {
         self.tally.skipped += refused;
         self.tally.note(problems);
         if !rows.is_empty() {
-            let batch = ImportContacts { rows, segment: self.segment };
-            self.under_way = Some(actix_web::rt::spawn(store_batch(self.state.clone(), self.of, batch)));
+            self.under_way = Some(actix_web::rt::spawn(self.sink.clone().store(rows)));
         }
         Ok(())
     }
 
     async fn settle(&mut self) -> Result<(), Problem> {
         if let Some(under_way) = self.under_way.take() {
-            let report = under_way.await.map_err(Problem::internal)??;
-            self.tally.add(report);
+            let stored = under_way.await.map_err(Problem::internal)??;
+            self.tally.add(stored);
         }
         Ok(())
-    }
-}
-
-async fn store_batch(
-    state: web::Data<ApiState>,
-    of: Workspace,
-    batch: ImportContacts,
-) -> Result<ImportReport, Problem> {
-    let mut left = ATTEMPTS;
-    loop {
-        left -= 1;
-        match in_tx(&*state.store, of, async |tx| import_contacts(tx, &batch).await).await {
-            Err(ImportContactsError::Store(StoreError::Conflict)) if left > 0 => {}
-            Err(ImportContactsError::Store(error)) => return Err(error.into()),
-            Err(ImportContactsError::NoSuchSegment) => {
-                return Err(Problem::Conflict("The segment was removed while contacts were imported into it."));
-            }
-            Ok(report) => return Ok(report),
-        }
     }
 }

@@ -35,6 +35,34 @@ impl EmailAddress {
     }
 }
 
+/// The part of an address after the `@`, in lower case: a host name, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainName(String);
+
+impl DomainName {
+    /// Checks `text`, surrounding blanks taken off, against what an address may have after its `@`. One `@` before it
+    /// is taken off too: `@example.com` is how lists of addresses often write a domain.
+    pub fn parse(text: &str) -> Result<Self, FieldProblems> {
+        let text = text.trim_matches(' ');
+        let text = text.strip_prefix('@').unwrap_or(text);
+        let refused = |code, detail| Err(FieldProblems::one("", code, detail));
+        match text {
+            "" => refused("required", "a domain is needed"),
+            text if !text.is_ascii() => refused(
+                "invalid_domain",
+                "only ASCII domains can be mailed; write an international one in its xn-- form",
+            ),
+            text if !is_host_name(text) => refused("invalid_domain", "a domain is a host name such as example.com"),
+            text => Ok(Self(text.to_ascii_lowercase())),
+        }
+    }
+
+    /// In lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What is wrong with an address; `None` when nothing is.
 fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     if text.is_empty() {
@@ -60,19 +88,22 @@ fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     if !dot_atom(local) {
         return Some(("invalid_email", "the part before the @ is not a plain dot-separated name"));
     }
+    if !is_host_name(domain) {
+        return Some(("invalid_email", "the part after the @ is not a host name"));
+    }
+    None
+}
+
+/// Labels of letters, digits and hyphens, two at least, the last one not a number (RFC 1123 section 2.1).
+fn is_host_name(domain: &str) -> bool {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
             && l.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
     };
-    if domain.len() > 253 || !domain.contains('.') || !domain.split('.').all(label) {
-        return Some(("invalid_email", "the part after the @ is not a host name"));
-    }
-    if domain.rsplit('.').next().is_some_and(|top| top.bytes().all(|c| c.is_ascii_digit())) {
-        return Some(("invalid_email", "the part after the @ is not a host name"));
-    }
-    None
+    let top_is_number = domain.rsplit('.').next().is_some_and(|top| top.bytes().all(|c| c.is_ascii_digit()));
+    domain.len() <= 253 && domain.contains('.') && domain.split('.').all(label) && !top_is_number
 }
 
 impl TryFrom<String> for EmailAddress {
@@ -92,5 +123,23 @@ impl From<EmailAddress> for String {
 impl std::fmt::Debug for EmailAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("EmailAddress(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_what_an_address_may_end_in() {
+        for (text, domain) in [("Example.COM", "example.com"), (" @mail.example.org ", "mail.example.org")] {
+            assert_eq!(DomainName::parse(text).unwrap().as_str(), domain);
+        }
+        for text in
+            ["", "@", "example", "a@b.test", "exa mple.test", "-a.test", "a..test", "1.2.3.4", "bücher.test", "*.test"]
+        {
+            assert!(DomainName::parse(text).is_err(), "{text}");
+        }
+        assert!(DomainName::parse(&format!("{}.test", "a".repeat(64))).is_err());
     }
 }

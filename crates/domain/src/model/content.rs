@@ -14,6 +14,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 pub const MAX_NAME: usize = 200;
 /// A description has no more characters than this.
 pub const MAX_DESCRIPTION: usize = 2_000;
+/// A postal address has no more characters than this.
+pub const MAX_POSTAL_ADDRESS: usize = 500;
 /// A schedule has no more blackout dates than this.
 pub const MAX_BLACKOUT_DATES: usize = 1_000;
 /// A start may lie this far in the past: clocks differ, and requests take their time.
@@ -58,6 +60,8 @@ pub struct ScheduleInput {
 pub struct SettingsInput {
     /// `unsubscribeEnabled`.
     pub unsubscribe_enabled: Field<bool>,
+    /// `postalAddress`.
+    pub postal_address: Field<String>,
     /// `dailyLimit`.
     pub daily_limit: Field<i64>,
     /// `hourlyLimit`.
@@ -195,6 +199,11 @@ fn write_settings(current: Option<&Settings>, input: Field<SettingsInput>) -> Re
         Field::Value(input) => input,
     };
     let mut problems = FieldProblems::default();
+    let postal_address = match input.postal_address {
+        Field::Absent => current.postal_address.clone(),
+        Field::Null => None,
+        Field::Value(text) => problems.keep("/postalAddress", check_postal_address(&text).map(|()| text)),
+    };
     let mut limit = |pointer: &str, field: Field<i64>, current: Option<i32>| match field {
         Field::Absent => current,
         Field::Null => None,
@@ -217,10 +226,21 @@ fn write_settings(current: Option<&Settings>, input: Field<SettingsInput>) -> Re
             .unsubscribe_enabled
             .over(Some(current.unsubscribe_enabled))
             .unwrap_or(standard.unsubscribe_enabled),
+        postal_address,
         on_in_doubt: input.on_in_doubt.over(Some(current.on_in_doubt)).unwrap_or(standard.on_in_doubt),
     };
     problems.into_result()?;
     Ok(settings)
+}
+
+/// Notes what is wrong with a postal address: one or several lines of text.
+pub fn check_postal_address(text: &str) -> Result<(), FieldProblems> {
+    let mut problems = FieldProblems::default();
+    if text.trim().is_empty() {
+        problems.add("", "required", "a postal address is needed; null for none");
+    }
+    check_prose(&mut problems, "", text, MAX_POSTAL_ADDRESS);
+    problems.into_result()
 }
 
 #[cfg(test)]
@@ -263,6 +283,7 @@ mod tests {
             settings: Field::Value(SettingsInput {
                 daily_limit: Field::Value(0),
                 hourly_limit: Field::Value(1 << 40),
+                postal_address: Field::Value(" \n".into()),
                 ..SettingsInput::default()
             }),
         };
@@ -278,6 +299,7 @@ mod tests {
                 ("/schedule/startAt", "in_the_past"),
                 ("/schedule/timezone", "unknown_timezone"),
                 ("/schedule/window/days", "required"),
+                ("/settings/postalAddress", "required"),
                 ("/settings/dailyLimit", "out_of_range"),
                 ("/settings/hourlyLimit", "out_of_range"),
             ]
@@ -301,7 +323,11 @@ mod tests {
                 window: Field::Value(window),
                 ..ScheduleInput::default()
             }),
-            settings: Field::Value(SettingsInput { daily_limit: Field::Value(5), ..SettingsInput::default() }),
+            settings: Field::Value(SettingsInput {
+                daily_limit: Field::Value(5),
+                postal_address: Field::Value("Ex\n1 Main Street".into()),
+                ..SettingsInput::default()
+            }),
             ..whole()
         };
         let content = write_content(None, input, now()).unwrap();
@@ -318,6 +344,7 @@ mod tests {
         assert_eq!(changed.name, "Spring");
         assert_eq!(changed.schedule, Schedule { window: None, ..content.schedule.clone() });
         assert_eq!((changed.settings.daily_limit, changed.settings.hourly_limit), (Some(5), Some(2)));
+        assert_eq!(changed.settings.postal_address.as_deref(), Some("Ex\n1 Main Street"));
 
         let cleared = ContentInput { schedule: Field::Null, settings: Field::Null, ..ContentInput::default() };
         let cleared = write_content(Some(&content), cleared, now()).unwrap();

@@ -24,6 +24,15 @@ pub fn merge_values(facts: &ContactFacts) -> Value {
     Value::Object(values)
 }
 
+/// The same, and `unsubscribeUrl` where the mail has one.
+pub fn merge_values_with(facts: &ContactFacts, unsubscribe_url: Option<&str>) -> Value {
+    let mut values = merge_values(facts);
+    if let (Value::Object(values), Some(url)) = (&mut values, unsubscribe_url) {
+        values.insert("unsubscribeUrl".to_owned(), Value::from(url));
+    }
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ pub mod events;
 pub mod fairness;
 pub mod field;
 pub mod figures;
+pub mod footer;
 pub mod ids;
 pub mod import;
 pub mod lifecycle;

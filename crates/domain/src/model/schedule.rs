@@ -137,8 +137,11 @@ impl OnInDoubt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// Mails carry one-click unsubscribe headers (RFC 8058).
+    /// Mails carry one-click unsubscribe headers (RFC 8058) and a link in their footer.
     pub unsubscribe_enabled: bool,
+    /// Who sends and where they can be reached by post; stands in the footer of every mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postal_address: Option<String>,
     /// No more deliveries than this begin in a local day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daily_limit: Option<i32>,
@@ -151,6 +154,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { unsubscribe_enabled: true, daily_limit: None, hourly_limit: None, on_in_doubt: OnInDoubt::Hold }
+        Self {
+            unsubscribe_enabled: true,
+            postal_address: None,
+            daily_limit: None,
+            hourly_limit: None,
+            on_in_doubt: OnInDoubt::Hold,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::store::StoreResult;
 use crate::model::contact::{Contact, ContactFacts, NewContact, Revision};
-use crate::model::ids::{ContactId, ContactNo, SegmentNo};
+use crate::model::ids::{CampaignId, ContactId, ContactNo, SegmentId, SegmentNo};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -60,6 +60,12 @@ pub trait ContactRepo: Send {
 
     /// What is known of these contacts; those erased or of another workspace are left out.
     async fn find_facts(&mut self, contacts: &[ContactNo]) -> StoreResult<BTreeMap<ContactNo, ContactFacts>>;
+
+    /// The static segments that a contact was put into, with their names.
+    async fn memberships(&mut self, contact: ContactNo) -> StoreResult<Vec<(SegmentId, String)>>;
+
+    /// The campaigns that a contact was ever enrolled in, the oldest first.
+    async fn campaigns(&mut self, contact: ContactNo) -> StoreResult<Vec<CampaignId>>;
 
     /// Puts contacts into a static segment of this workspace, held against its removal to the end of the transaction;
     /// those in it stay. False when the segment is not there, or has rules.

@@ -40,6 +40,8 @@ pub struct Sender {
     pub reply_to: Option<EmailAddress>,
     /// Whether mails carry one-click unsubscribe headers.
     pub unsubscribe: bool,
+    /// Who sends, for the footer.
+    pub postal_address: Option<String>,
 }
 
 /// A claimed delivery with all that its mail is made of.

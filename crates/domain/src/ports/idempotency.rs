@@ -4,7 +4,9 @@
 //! finds that nothing happened. Answers are kept for 24 hours of real time, per workspace and key.
 
 use super::store::StoreResult;
+use crate::model::address::EmailAddress;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 /// An answer as it went out.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +27,17 @@ impl std::fmt::Debug for StoredAnswer {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A stored answer that mentions somebody, for that person to see.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// The key, in the caller's words.
+    pub key: String,
+    /// Since when it is stored, real time.
+    pub stored_at: DateTime<Utc>,
+    /// The answer.
+    pub answer: StoredAnswer,
 }
 
 /// What a key that a request carries turned out to be.
@@ -52,7 +65,16 @@ pub trait IdempotencyRepo: Send {
     /// Stores the answer under a key that was claimed; replaces what was there.
     async fn store(&mut self, key: &str, fingerprint: [u8; 32], answer: &StoredAnswer) -> StoreResult<()>;
 
-    /// Blanks every stored answer of the workspace that mentions `text`, such as the id of a contact being erased.
-    /// Repeating such a request answers 404 from then on.
+    /// Every stored answer of the workspace that [`IdempotencyRepo::redact`] would blank for `text`, or
+    /// [`IdempotencyRepo::redact_address`] for `email`.
+    async fn mentions(&mut self, text: &str, email: &EmailAddress) -> StoreResult<Vec<Mention>>;
+
+    /// Blanks every stored answer of the workspace that mentions `text`, such as the id of a contact being erased, in
+    /// its body or in a header. Repeating such a request answers 404 from then on.
     async fn redact(&mut self, text: &str) -> StoreResult<()>;
+
+    /// The same for an address, in upper or lower case, and in all workspaces of the tenant but those that have a
+    /// contact of their own with it. A key that names the address is replaced by another: repeating that request does
+    /// it anew.
+    async fn redact_address(&mut self, email: &EmailAddress) -> StoreResult<()>;
 }

@@ -21,16 +21,13 @@ pub enum EraseContactError {
     Store(#[from] StoreError),
 }
 
-/// Erases a contact. Once this is committed, nothing of the person is left but an address on the suppression list, if
-/// it was there, and no delivery to it begins.
+/// Erases a contact. Once this is committed, nothing of the person is left but a keyed hash of the address, by which it
+/// is recognised and not mailed if it comes again, and no delivery to it begins.
 pub async fn erase_contact(tx: &mut Tx, command: EraseContact) -> Result<(), EraseContactError> {
     let contact = tx.contacts().find(command.id).await?.ok_or(EraseContactError::NotFound)?;
     // Stored answers first: erasing posts to the books, which comes last.
     tx.idempotency().redact(&command.id.to_string()).await?;
-    tx.idempotency().redact(contact.email.as_str()).await?;
-    if contact.email.key() != contact.email.as_str() {
-        tx.idempotency().redact(&contact.email.key()).await?;
-    }
+    tx.idempotency().redact_address(&contact.email).await?;
     let now = tx.now().await?;
     if tx.contacts().erase(command.id, now).await? { Ok(()) } else { Err(EraseContactError::NotFound) }
 }
@@ -47,17 +44,17 @@ mod tests {
     use uuid::Uuid;
 
     #[tokio::test]
-    async fn answers_are_blanked_in_every_spelling_before_the_books_are_posted() {
+    async fn answers_are_blanked_before_the_books_are_posted() {
         let NewContact { email, facts } = NewContact::of(EmailAddress::parse("Ada@Example.org").unwrap());
         let (id, at) = (ContactId(Uuid::nil()), DateTime::<Utc>::UNIX_EPOCH);
         let contact = Contact { no: ContactNo(1), id, email, facts, created_at: at, updated_at: at };
         let mut unit = MockUnit::at(at);
         let mut order = Sequence::new();
         unit.contacts.expect_find().once().in_sequence(&mut order).return_once(move |_| Ok(Some(contact)));
-        for text in [id.to_string(), "Ada@Example.org".to_owned(), "ada@example.org".to_owned()] {
-            let expected = unit.idempotency.expect_redact().once().in_sequence(&mut order);
-            expected.withf(move |said| said == text).returning(|_| Ok(()));
-        }
+        let by_id = unit.idempotency.expect_redact().once().in_sequence(&mut order);
+        by_id.withf(move |said| said == id.to_string()).returning(|_| Ok(()));
+        let by_address = unit.idempotency.expect_redact_address().once().in_sequence(&mut order);
+        by_address.withf(|email| email.as_str() == "Ada@Example.org").returning(|_| Ok(()));
         unit.contacts.expect_erase().once().in_sequence(&mut order).returning(|_, _| Ok(true));
         erase_contact(&mut unit.into_tx(), EraseContact { id }).await.unwrap();
     }

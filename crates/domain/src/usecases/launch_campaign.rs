@@ -3,7 +3,7 @@
 use crate::model::campaign::{Campaign, CampaignType, EnrollmentState};
 use crate::model::ids::{CampaignId, StepNo};
 use crate::model::lifecycle::{Action, InvalidTransition, check};
-use crate::model::problem::FieldProblems;
+use crate::model::problem::{FieldProblem, FieldProblems};
 use crate::model::sequence::{Sequence, StepKind, StepType};
 use crate::ports::campaigns::Saved;
 use crate::ports::store::{StoreError, Tx};
@@ -16,6 +16,18 @@ pub const ENROLL_AT_ONCE: i64 = 10_000;
 pub struct LaunchCampaign {
     /// Which.
     pub id: CampaignId,
+    /// What to do without a postal address.
+    pub postal_address: PostalAddressRule,
+}
+
+/// What an installation wants of campaigns without a postal address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PostalAddressRule {
+    /// They are launched, and it is said that it is missing.
+    #[default]
+    Recommended,
+    /// They are not launched.
+    Required,
 }
 
 /// What launching did.
@@ -53,16 +65,38 @@ pub enum LaunchError {
 /// mail is sent before everybody is in. A triggered campaign enrolls nobody.
 pub async fn launch_campaign(tx: &mut Tx, command: LaunchCampaign) -> Result<Launched, LaunchError> {
     let campaign = tx.campaigns().find_for_update(command.id).await?.ok_or(LaunchError::NotFound)?;
-    launch(tx, campaign).await
+    launch(tx, campaign, command.postal_address).await
+}
+
+/// What is missing that the law asks for in most places.
+pub fn missing_postal_address(campaign: &Campaign) -> Option<FieldProblem> {
+    let detail = "no postal address stands in the footer of its mails, which the law asks for in most places";
+    campaign.content.settings.postal_address.is_none().then(|| FieldProblem {
+        pointer: "/settings/postalAddress".to_owned(),
+        code: "required".to_owned(),
+        detail: detail.to_owned(),
+    })
 }
 
 /// Launches a campaign whose row is already locked.
-pub(super) async fn launch(tx: &mut Tx, mut campaign: Campaign) -> Result<Launched, LaunchError> {
+pub(super) async fn launch(
+    tx: &mut Tx,
+    mut campaign: Campaign,
+    postal_address: PostalAddressRule,
+) -> Result<Launched, LaunchError> {
     check(campaign.status(), Action::Launch)?;
     let now = tx.now().await?;
     let version = campaign.sequence_version;
     let sequence = tx.campaigns().sequence(&campaign, version).await?;
-    let entry = entry(campaign.campaign_type, &sequence).map_err(LaunchError::NotReady)?;
+    let mut entry = entry(campaign.campaign_type, &sequence);
+    if postal_address == PostalAddressRule::Required
+        && let Some(missing) = missing_postal_address(&campaign)
+    {
+        let mut problems = entry.err().unwrap_or_default();
+        problems.0.push(missing);
+        entry = Err(problems);
+    }
+    let entry = entry.map_err(LaunchError::NotReady)?;
     campaign.lifecycle = campaign.lifecycle.launch(now)?;
     campaign.last_problem = None;
     if tx.campaigns().save(&campaign).await? == Saved::Stale {

@@ -1,16 +1,19 @@
-//! List the addresses that are never mailed.
+//! List the addresses and domains that are never mailed.
 
-use crate::model::address::EmailAddress;
-use crate::model::suppression::Suppression;
+use crate::model::suppression::{Suppressible, Suppression};
 use crate::ports::store::{StoreResult, Tx};
 
-/// At most `limit` entries after the one of the address key `after`, in the order of their addresses; only `email`'s
-/// if given.
+/// At most `limit` entries after the one of the key `after`, in the order of their keys. With `only`, the entry of
+/// exactly that address or domain, if there is one.
 pub async fn list_suppressions(
     tx: &mut Tx,
-    email: Option<&EmailAddress>,
+    only: Option<&Suppressible>,
     after: Option<String>,
     limit: u32,
 ) -> StoreResult<Vec<Suppression>> {
-    tx.suppressions().list(email.map(EmailAddress::key), after, limit).await
+    match only {
+        None => tx.suppressions().list(after, limit).await,
+        Some(_) if after.is_some() => Ok(Vec::new()),
+        Some(what) => Ok(tx.suppressions().find(what).await?.into_iter().collect()),
+    }
 }

@@ -15,7 +15,7 @@
 //! use muster_domain::testing::{MockUnit, a_principal, an_email, remembering};
 //! use muster_domain::usecases::complete_campaign::{CompleteCampaign, complete_campaign};
 //! use muster_domain::usecases::create_campaign::{CreateCampaign, create_campaign};
-//! use muster_domain::usecases::launch_campaign::{LaunchCampaign, launch_campaign};
+//! use muster_domain::usecases::launch_campaign::{LaunchCampaign, PostalAddressRule, launch_campaign};
 //! use muster_domain::usecases::pause_campaign::{PauseCampaign, pause_campaign};
 //! use muster_domain::usecases::replace_steps::{ReplaceSteps, replace_steps};
 //! use muster_domain::usecases::resume_campaign::{ResumeCampaign, resume_campaign};
@@ -38,7 +38,7 @@
 //!     let draft = create_campaign(tx, me, command).await?;
 //!     let steps = vec![an_email("Release 2 is here, {{ firstName | default('friend') }}")];
 //!     replace_steps(tx, templates, ReplaceSteps { id: draft.id, expected: Some(draft.version), steps }).await?;
-//!     Ok(launch_campaign(tx, LaunchCampaign { id: draft.id }).await?.campaign)
+//!     Ok(launch_campaign(tx, LaunchCampaign { id: draft.id, postal_address: PostalAddressRule::Recommended }).await?.campaign)
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -82,6 +82,7 @@ pub mod enroll_audience;
 pub mod enroll_contacts;
 pub mod erase_contact;
 pub mod exit_enrollment;
+pub mod export_contact;
 pub mod find_key;
 pub mod finish_campaign;
 pub mod get_analytics;
@@ -92,6 +93,7 @@ pub mod get_enrollment;
 pub mod get_segment;
 pub mod get_steps;
 pub mod import_contacts;
+pub mod import_suppressions;
 pub mod launch_campaign;
 pub mod lift_suppression;
 pub mod list_campaigns;

@@ -2,13 +2,13 @@
 
 use crate::model::campaign::Campaign;
 use crate::model::contact::ContactFacts;
+use crate::model::footer::TEST_TOKEN;
 use crate::model::ids::{CampaignId, ContactId, StepId};
-use crate::model::merge::merge_values;
+use crate::model::merge::merge_values_with;
 use crate::model::problem::FieldProblems;
 use crate::model::sequence::{EmailContent, Sequence, StepKind};
 use crate::ports::store::{StoreError, Tx};
 use crate::ports::templates::{TemplateKind, Templates};
-use serde_json::Value;
 
 /// For whom a mail is rendered.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,14 +58,23 @@ pub struct RenderedMail {
     pub text: Option<String>,
 }
 
-/// The step's mail as the recipient would get it.
+/// The step's texts as the recipient would get them, but for the unsubscribe link, which belongs to nobody. What stands
+/// below every mail is not part of a step; a test mail shows it. `public_url` is where links lead, without a slash at the
+/// end.
 pub async fn preview_step(
     tx: &mut Tx,
     templates: &dyn Templates,
+    public_url: &str,
     command: PreviewStep,
 ) -> Result<RenderedMail, PreviewError> {
-    let (_, content, facts) = load(tx, command).await?;
-    render(templates, &content, &merge_values(&facts)).map_err(PreviewError::Invalid)
+    let (campaign, content, facts) = load(tx, command).await?;
+    let link = test_link(&campaign, public_url);
+    render(templates, link.as_deref(), &content, &facts).map_err(PreviewError::Invalid)
+}
+
+/// The unsubscribe link of mails that are no deliveries.
+pub(super) fn test_link(campaign: &Campaign, public_url: &str) -> Option<String> {
+    campaign.content.settings.unsubscribe_enabled.then(|| format!("{public_url}/u/{TEST_TOKEN}"))
 }
 
 /// The campaign, what the step says, and what is known of the recipient.
@@ -114,15 +123,17 @@ fn email(sequence: &Sequence, id: Option<StepId>) -> Result<EmailContent, FieldP
     }
 }
 
-/// Fills the merge tags in, or names every text that fails for these values.
+/// Fills the merge tags in, or names every text that fails for this recipient.
 pub(super) fn render(
     templates: &dyn Templates,
+    unsubscribe_url: Option<&str>,
     content: &EmailContent,
-    values: &Value,
+    facts: &ContactFacts,
 ) -> Result<RenderedMail, FieldProblems> {
+    let values = merge_values_with(facts, unsubscribe_url);
     let mut problems = FieldProblems::default();
     let mut fill = |field: &str, kind, source: &str| {
-        let filled = templates.render(kind, source, values);
+        let filled = templates.render(kind, source, &values);
         let named = filled.map_err(|error| FieldProblems::one("", error.code, format!("{field}: {}", error.detail)));
         problems.keep("/stepId", named)
     };

@@ -3,13 +3,13 @@
 //! Two halves, because no mail is sent while a transaction is open: [`prepare_test`] reads and renders, [`send_test`]
 //! sends. Nothing is booked: a test is no delivery.
 
-use super::preview_step::{PreviewError, PreviewStep, Recipient, load, render};
+use super::preview_step::{PreviewError, PreviewStep, Recipient, load, render, test_link};
 use crate::model::address::EmailAddress;
 use crate::model::campaign::Campaign;
 use crate::model::contact::ContactFacts;
 use crate::model::delivery::{Attempt, DeliveryKey, Epoch, SendOutcome};
+use crate::model::footer::Footer;
 use crate::model::ids::{CampaignId, ContactNo, Pass, StepId, StepNo};
-use crate::model::merge::merge_values;
 use crate::model::problem::FieldProblems;
 use crate::model::sequence::EmailContent;
 use crate::ports::store::Tx;
@@ -59,7 +59,12 @@ pub struct TestReport {
 }
 
 /// Renders the step for each address. Suppressed ones get nothing, tests included.
-pub async fn prepare_test(tx: &mut Tx, templates: &dyn Templates, command: SendTest) -> Result<TestRun, PreviewError> {
+pub async fn prepare_test(
+    tx: &mut Tx,
+    templates: &dyn Templates,
+    public_url: &str,
+    command: SendTest,
+) -> Result<TestRun, PreviewError> {
     if command.emails.is_empty() || command.emails.len() > MAX_ADDRESSES {
         let detail = format!("1 to {MAX_ADDRESSES} addresses");
         return Err(PreviewError::Invalid(FieldProblems::one("/emails", "out_of_range", detail)));
@@ -69,12 +74,11 @@ pub async fn prepare_test(tx: &mut Tx, templates: &dyn Templates, command: SendT
     let now = tx.now().await?;
     let mut mails = Vec::with_capacity(command.emails.len());
     for (place, to) in command.emails.iter().enumerate() {
-        let key = to.key();
-        let suppressed = !tx.suppressions().list(Some(key), None, 1).await?.is_empty();
+        let suppressed = !tx.suppressions().covering(to).await?.is_empty();
         mails.push(if suppressed {
             TestMail::Suppressed
         } else {
-            let parts = mail(templates, &campaign, &content, &facts, (place, to), now);
+            let parts = mail((templates, public_url), &campaign, &content, &facts, (place, to), now);
             TestMail::Mail(Box::new(parts.map_err(PreviewError::Invalid)?))
         });
     }
@@ -89,7 +93,7 @@ pub async fn prepare_test(tx: &mut Tx, templates: &dyn Templates, command: SendT
 }
 
 fn mail(
-    templates: &dyn Templates,
+    (templates, public_url): (&dyn Templates, &str),
     campaign: &Campaign,
     content: &EmailContent,
     facts: &ContactFacts,
@@ -98,7 +102,10 @@ fn mail(
 ) -> Result<MessageParts, FieldProblems> {
     let mut facts = facts.clone();
     facts.fields.entry("email".to_owned()).or_insert_with(|| to.as_str().to_owned());
-    let rendered = render(templates, content, &merge_values(&facts))?;
+    let link = test_link(campaign, public_url);
+    let rendered = render(templates, link.as_deref(), content, &facts)?;
+    let postal_address = campaign.content.settings.postal_address.as_deref();
+    let footer = Footer { postal_address, unsubscribe_url: link.as_deref() };
     let from = &campaign.content.from_email;
     let stamp = now.timestamp_micros();
     Ok(MessageParts {
@@ -107,8 +114,8 @@ fn mail(
         reply_to: campaign.content.reply_to_email.as_ref().map(|address| address.as_str().to_owned()),
         to_email: to.as_str().to_owned(),
         subject: format!("[Test] {}", rendered.subject),
-        html: rendered.html,
-        text: rendered.text,
+        html: footer.below_html(rendered.html),
+        text: rendered.text.map(|text| footer.below_text(text)),
         message_id: format!("test.{}.{stamp}.{place}@{}", campaign.id, from.domain()),
         date: now,
         unsubscribe_url: None,
@@ -163,7 +170,7 @@ impl Journal for NoJournal {
 mod tests {
     use super::*;
     use crate::model::sequence::{Sequence, Target};
-    use crate::model::suppression::{Suppression, SuppressionReason};
+    use crate::model::suppression::{Entry, Suppression, SuppressionReason};
     use crate::ports::templates::{MockComposer, MockTemplates};
     use crate::ports::transport::{Envelope, MockMailSession, MockMailTransport, TransportError, WireMessage};
     use crate::testing::{MockUnit, a_campaign, a_step};
@@ -178,18 +185,22 @@ mod tests {
         unit.campaigns
             .expect_find_with_steps()
             .returning(|_| Ok(Some((a_campaign(), Sequence { steps: vec![a_step(1, Target::End)] }))));
-        unit.suppressions.expect_list().returning(|key, _, _| {
-            let email_key = key.filter(|key| key == "no@example.test");
+        unit.suppressions.expect_covering().returning(|email| {
+            let key = Some(email.key()).filter(|key| key == "no@example.test");
             let reason = SuppressionReason::Manual;
-            let listed =
-                |email_key| Suppression { email_key, reason, source: String::new(), created_at: DateTime::UNIX_EPOCH };
-            Ok(email_key.map(listed).into_iter().collect())
+            let listed = |key| Suppression {
+                entry: Entry::Address(key),
+                reason,
+                source: String::new(),
+                created_at: DateTime::UNIX_EPOCH,
+            };
+            Ok(key.map(listed).into_iter().collect())
         });
         let mut templates = MockTemplates::new();
         templates.expect_render().returning(|_, source, values| Ok(format!("{source} for {}", values["email"])));
         let command =
             SendTest { id: a_campaign().id, step: None, recipient: Recipient::Nobody, emails: addresses(emails) };
-        prepare_test(&mut unit.into_tx(), &templates, command).await
+        prepare_test(&mut unit.into_tx(), &templates, "https://m.test", command).await
     }
 
     fn composer() -> MockComposer {

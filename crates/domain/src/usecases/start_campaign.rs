@@ -1,6 +1,6 @@
 //! Starting what was scheduled, when its time has come.
 
-use super::launch_campaign::{LaunchError, Launched, launch};
+use super::launch_campaign::{LaunchError, Launched, PostalAddressRule, launch};
 use super::pause_campaign::TransitionError;
 use crate::model::ids::CampaignNo;
 use crate::model::lifecycle::Lifecycle;
@@ -20,7 +20,11 @@ pub enum Start {
 
 /// Launches a scheduled campaign whose start has come. One that cannot be launched goes back to draft and says why, so that
 /// nobody waits for a campaign that will never start.
-pub async fn start_campaign(tx: &mut Tx, no: CampaignNo) -> Result<Start, TransitionError> {
+pub async fn start_campaign(
+    tx: &mut Tx,
+    no: CampaignNo,
+    postal_address: PostalAddressRule,
+) -> Result<Start, TransitionError> {
     let Some(campaign) = tx.campaigns().find_by_no_for_update(no).await? else { return Ok(Start::NotYet) };
     let now = tx.now().await?;
     let Lifecycle::Scheduled { start_at } = campaign.lifecycle else { return Ok(Start::NotYet) };
@@ -28,7 +32,7 @@ pub async fn start_campaign(tx: &mut Tx, no: CampaignNo) -> Result<Start, Transi
         return Ok(Start::NotYet);
     }
     tx.savepoint().await?;
-    match launch(tx, campaign.clone()).await {
+    match launch(tx, campaign.clone(), postal_address).await {
         Ok(launched) => Ok(Start::Launched(Box::new(launched))),
         Err(LaunchError::Store(error)) => Err(error.into()),
         Err(refused) => {

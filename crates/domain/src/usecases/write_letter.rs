@@ -2,7 +2,8 @@
 
 use crate::model::contact::ContactFacts;
 use crate::model::delivery::DeliveryKey;
-use crate::model::merge::merge_values;
+use crate::model::footer::Footer;
+use crate::model::merge::merge_values_with;
 use crate::model::sequence::{EmailContent, StepKind};
 use crate::ports::delivery::{Letter, Sender};
 use crate::ports::templates::{ComposeError, Composer, MessageParts, TemplateError, TemplateKind, Templates};
@@ -53,13 +54,14 @@ pub struct RenderedTexts {
     pub text: Option<String>,
 }
 
-/// Fills in the texts of a step for one contact.
+/// Fills in the texts of a step for one contact; `unsubscribe_url` is what `{{ unsubscribeUrl }}` stands for.
 pub fn render_texts(
     templates: &dyn Templates,
     content: &EmailContent,
     facts: &ContactFacts,
+    unsubscribe_url: Option<&str>,
 ) -> Result<RenderedTexts, LetterError> {
-    let values = merge_values(facts);
+    let values = merge_values_with(facts, unsubscribe_url);
     let render = |field, kind, source: &str| {
         templates.render(kind, source, &values).map_err(|error| LetterError::Template { field, error })
     };
@@ -79,19 +81,21 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
     let key = letter.claimed.attempt.key;
     let step = letter.sequence.step(key.step).map(|step| &step.kind);
     let Some(StepKind::Email { content, .. }) = step else { return Err(LetterError::NotAMail) };
-    let texts = render_texts(desk.templates.as_ref(), content, &letter.facts)?;
-    let Sender { from_email, from_name, reply_to, unsubscribe } = letter.sender.as_ref();
+    let Sender { from_email, from_name, reply_to, unsubscribe, postal_address } = letter.sender.as_ref();
+    let unsubscribe_url = unsubscribe.then(|| unsubscribe_url(desk, key));
+    let texts = render_texts(desk.templates.as_ref(), content, &letter.facts, unsubscribe_url.as_deref())?;
+    let footer = Footer { postal_address: postal_address.as_deref(), unsubscribe_url: unsubscribe_url.as_deref() };
     let parts = MessageParts {
         from_email: from_email.as_str().to_owned(),
         from_name: from_name.clone(),
         reply_to: reply_to.as_ref().map(|address| address.as_str().to_owned()),
         to_email: letter.recipient.as_str().to_owned(),
         subject: texts.subject,
-        html: texts.html,
-        text: texts.text,
+        html: footer.below_html(texts.html),
+        text: texts.text.map(|text| footer.below_text(text)),
         message_id: format!("{}@{}", desk.tokens.seal(TokenPurpose::MessageId, key), from_email.domain()),
         date: letter.claimed.queued_at,
-        unsubscribe_url: unsubscribe.then(|| unsubscribe_url(desk, key)),
+        unsubscribe_url,
     };
     Ok(desk.composer.compose(&parts)?)
 }
@@ -150,6 +154,7 @@ mod tests {
                 from_name: "News".to_owned(),
                 reply_to: None,
                 unsubscribe,
+                postal_address: unsubscribe.then(|| "1 Main Street".to_owned()),
             }),
             sequence: Arc::new(Sequence { steps: vec![step] }),
         }
@@ -186,7 +191,10 @@ mod tests {
         let parts = composed(&letter(true));
         assert_eq!(parts.message_id, "MessageId3@example.com");
         assert_eq!(parts.unsubscribe_url.as_deref(), Some("https://m.example/u/Unsubscribe3"));
-        assert_eq!((parts.subject.as_str(), parts.html.as_str()), ("<subject>", "<html>"));
+        assert_eq!(parts.subject, "<subject>");
+        let (html, footer) = parts.html.split_once("<div").unwrap();
+        assert_eq!(html, "<html>");
+        assert!(footer.contains("1 Main Street<br><a href=\"https://m.example/u/Unsubscribe3\""), "{footer}");
         assert_eq!(parts.date, letter(true).claimed.queued_at);
     }
 
@@ -200,7 +208,8 @@ mod tests {
 
     #[test]
     fn without_unsubscribing_there_is_no_link() {
-        assert_eq!(composed(&letter(false)).unsubscribe_url, None);
+        let parts = composed(&letter(false));
+        assert_eq!((parts.unsubscribe_url, parts.html.as_str()), (None, "<html>"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `muster serve`: answers HTTP.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs,
+    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
+    SmtpArgs,
 };
 use crate::running::api_server::{ApiServer, listen};
 use crate::running::{API_POOL, database, signals};
@@ -35,6 +36,9 @@ pub struct ServeArgs {
     /// The key that signs links.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
+    /// What a launch needs.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
 }
 
 /// What `serve` works with.
@@ -93,6 +97,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         secret: config.secret_key.to_secret(),
         public_url: public_url.to_string(),
         transport: config.smtp.map(test_transport).transpose()?,
+        postal_address: args.launch.postal_address(),
     };
     let mut server = ApiServer::start(listener, settings)?;
     tracing::info!(target: "muster", "serving {local}/api, documented at {local}/docs");

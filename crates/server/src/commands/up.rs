@@ -1,8 +1,8 @@
 //! `muster up`: everything in one process, for development and for a first look.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, PgBinArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
-    SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl, PublicUrlArgs, SecretKey,
+    SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::output::say;
 use crate::running::api_server::listen;
@@ -15,6 +15,7 @@ use clap::Args;
 use muster_adapters::embedded::Durability;
 use muster_adapters::postgres::{self, TimeLapseError};
 use muster_adapters::smtp::SmtpConfig;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ pub struct UpArgs {
     /// The key, instead of the state folder's own.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
+    /// What a launch needs.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
     /// Where everything is kept.
     #[command(flatten)]
     pub state: StateDirArgs,
@@ -76,6 +80,8 @@ pub struct UpConfig {
     pub state_dir: StateDir,
     /// PostgreSQL's programs, if named.
     pub pg_bin: Option<PathBuf>,
+    /// What to do with campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 impl UpArgs {
@@ -101,6 +107,7 @@ impl UpArgs {
             secret_key,
             state_dir,
             pg_bin,
+            postal_address: self.launch.postal_address(),
         }))
     }
 }
@@ -168,6 +175,7 @@ async fn up(config: &UpConfig, url: &SecretString, database: &str, stop: &Cancel
         secret_key: &secret_key,
         smtp: mail.config()?,
         state_dir: folder,
+        postal_address: config.postal_address,
     })?;
     let key = kept_key::kept_or_made(folder, local.as_str(), whole.store(), WORKSPACE).await?;
     say(Welcome { base: local.as_str(), key: key.expose_secret(), mail: &mail, database, lapse });

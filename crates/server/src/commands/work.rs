@@ -1,8 +1,8 @@
 //! `muster work`: walks contacts through campaigns and sends.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir,
-    StateDirArgs, Surroundings,
+    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
+    SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
 use crate::running::{WORKER_POOL, database, signals};
@@ -37,6 +37,9 @@ pub struct WorkArgs {
     /// The key that signs links.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
+    /// What a launch needs.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
     /// Where journals are kept.
     #[command(flatten)]
     pub state: StateDirArgs,
@@ -103,6 +106,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
         public_url: config.public_url.to_string(),
         smtp: config.smtp,
         state_dir: folder.to_owned(),
+        postal_address: args.launch.postal_address(),
     })?;
     tracing::info!(target: "muster", "working");
     tokio::select! {

@@ -5,8 +5,9 @@
 
 use super::{ConfigProblems, PublicUrl, SecretKey, Setting, StateDir, Surroundings, parse_http_addr};
 use clap::Args;
-use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use muster_adapters::smtp::SmtpConfig;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -140,6 +141,22 @@ impl SecretKeyArgs {
             );
         }
         self.optional(problems)
+    }
+}
+
+/// `--require-postal-address`.
+#[derive(Debug, Clone, Args)]
+pub struct LaunchArgs {
+    /// Launch no campaign without a postal address for the footer of its mails; most laws ask for one.
+    #[arg(long, env = "MUSTER_REQUIRE_POSTAL_ADDRESS", value_name = "YES", value_parser = BoolishValueParser::new(),
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
+    pub require_postal_address: bool,
+}
+
+impl LaunchArgs {
+    /// What to do with campaigns without one.
+    pub fn postal_address(&self) -> PostalAddressRule {
+        if self.require_postal_address { PostalAddressRule::Required } else { PostalAddressRule::Recommended }
     }
 }
 

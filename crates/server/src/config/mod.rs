@@ -8,7 +8,9 @@ mod secret_key;
 mod setting;
 mod state_dir;
 
-pub use args::{DatabaseArgs, HttpAddrArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs, StateDirArgs};
+pub use args::{
+    DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs, StateDirArgs,
+};
 pub use http_addr::parse_http_addr;
 pub use problems::ConfigProblems;
 pub use public_url::{PublicUrl, PublicUrlError};

@@ -30,13 +30,15 @@ impl Setting {
     pub const STATE_DIR: Self = Self::new("--state-dir", "MUSTER_STATE_DIR");
     /// PostgreSQL's programs.
     pub const PG_BIN: Self = Self::new("--pg-bin", "MUSTER_PG_BIN");
+    /// Whether campaigns need a postal address.
+    pub const REQUIRE_POSTAL_ADDRESS: Self = Self::new("--require-postal-address", "MUSTER_REQUIRE_POSTAL_ADDRESS");
     /// The form of the log.
     pub const LOG: Self = Self::new("--log", "MUSTER_LOG");
     /// What is logged.
     pub const LOG_FILTER: Self = Self::new("--log-filter", "MUSTER_LOG_FILTER");
 
     /// Every setting there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DATABASE_URL,
         Self::HTTP_ADDR,
         Self::SMTP_URL,
@@ -44,6 +46,7 @@ impl Setting {
         Self::SECRET_KEY,
         Self::STATE_DIR,
         Self::PG_BIN,
+        Self::REQUIRE_POSTAL_ADDRESS,
         Self::LOG,
         Self::LOG_FILTER,
     ];

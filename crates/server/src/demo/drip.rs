@@ -54,7 +54,8 @@ pub(super) fn campaign(segment: &str) -> Value {
         "segmentId": segment,
         "fromName": name,
         "fromEmail": email,
-        "schedule": {"timezone": "UTC"}
+        "schedule": {"timezone": "UTC"},
+        "settings": {"postalAddress": "Muster Demo\n1 Example Street\nSampleton"}
     })
 }
 

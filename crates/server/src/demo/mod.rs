@@ -26,6 +26,7 @@ use client::Client;
 use muster_adapters::embedded::Durability;
 use muster_adapters::postgres::{TimeLapseError, begin_time_lapse, time_in_use};
 use muster_domain::model::principal::Scope;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use rand::RngCore;
 use secrecy::SecretString;
 use std::fs::Permissions;
@@ -88,6 +89,7 @@ impl<'a> Demo<'a> {
             secret_key: &SecretKey::generate(),
             smtp: mail.config()?,
             state_dir: folder,
+            postal_address: PostalAddressRule::Required,
         })?;
         let outcome = {
             let story = self.tell(public_url.as_str(), &whole, &mail);

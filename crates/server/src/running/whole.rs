@@ -7,6 +7,7 @@ use crate::config::{PublicUrl, SecretKey};
 use crate::wiring::{ApiSettings, WorkerSettings, test_transport};
 use muster_adapters::postgres::PgStore;
 use muster_adapters::smtp::SmtpConfig;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::SecretString;
 use std::net::TcpListener;
 use std::path::Path;
@@ -25,6 +26,8 @@ pub struct WholeSettings<'a> {
     pub smtp: SmtpConfig,
     /// Where journals are kept.
     pub state_dir: &'a Path,
+    /// What to do with campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 /// API and worker, running.
@@ -40,7 +43,8 @@ impl Whole {
     /// # Errors
     /// When something cannot be had that the settings name.
     pub fn start(settings: WholeSettings<'_>) -> anyhow::Result<Self> {
-        let WholeSettings { database_url, listener, public_url, secret_key, smtp, state_dir } = settings;
+        let WholeSettings { database_url, listener, public_url, secret_key, smtp, state_dir, postal_address } =
+            settings;
         let store = PgStore::new(database_url, API_POOL)?;
         let api = ApiServer::start(
             listener,
@@ -49,6 +53,7 @@ impl Whole {
                 secret: secret_key.to_secret(),
                 public_url: public_url.to_string(),
                 transport: Some(test_transport(smtp.clone())?),
+                postal_address,
             },
         )?;
         let engine = Engine::start(WorkerSettings {
@@ -57,6 +62,7 @@ impl Whole {
             public_url: public_url.to_string(),
             smtp,
             state_dir: state_dir.to_owned(),
+            postal_address,
         })?;
         Ok(Self { store, api, engine })
     }

@@ -53,7 +53,7 @@ async fn stop_mail_to(store: &PgStore, queue: &MailQueue, contact: &str, index: 
         let stopped: Result<(), StoreError> = in_tx(store, queue.workspace, async |tx| match how % 3 {
             0 => unsubscribe(tx, delivery).await.map(|_| ()),
             1 => {
-                let command = SuppressAddress { email: email.clone(), reason: None, source: None };
+                let command = SuppressAddress { email: Some(email.clone()), domain: None, reason: None, source: None };
                 match suppress_address(tx, &command).await {
                     Err(SuppressAddressError::Store(error)) => Err(error),
                     other => other.map(|_| ()).map_err(|error| StoreError::Internal(error.into())),
@@ -103,6 +103,46 @@ async fn nothing_begins_to_who_has_unsubscribed_or_is_suppressed_or_erased() {
     assert!(late.is_empty(), "begun too late: {late:?}");
     let kept = queue.number("SELECT count(*) FROM messages WHERE state IN ('u', 'x')").await;
     assert!(kept > 50, "only {kept} were stopped before their mail");
+    assert_eq!(queue.messages('s').await + kept, CONTACTS);
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_to_a_domain_once_it_is_suppressed() {
+    const CONTACTS: i64 = 3_000;
+    const DOMAINS: i64 = 30;
+    let queue = MailQueue::of(CONTACTS).await;
+    queue
+        .run(&format!(
+            "UPDATE contacts SET email = a, email_key = a FROM (SELECT contact_no AS no, \
+             'c' || contact_no || '@d' || contact_no % {DOMAINS} || '.test' AS a FROM contacts) AS u WHERE no = contact_no"
+        ))
+        .await;
+    let behaviour = FakeBehaviour { delay: Duration::from_millis(4), sessions: 4, ..FakeBehaviour::default() };
+    let mail = FakeMail::new(behaviour);
+    let workers = [Worker::start(Arc::new(queue.store()), &mail), Worker::start(Arc::new(queue.store()), &mail)];
+    let store = queue.store();
+    let mut stopped: HashMap<String, Instant> = HashMap::new();
+    for number in 0..DOMAINS / 2 {
+        until(&queue, &format!("SELECT (count(*) >= {})::int FROM messages", 40 * number), 1).await;
+        let domain = format!("d{number}.test");
+        let command = SuppressAddress { email: None, domain: Some(domain.clone()), reason: None, source: None };
+        in_tx(&store, queue.workspace, async |tx| suppress_address(tx, &command).await).await.unwrap();
+        stopped.insert(domain, Instant::now());
+    }
+    until(&queue, "SELECT count(*) FROM outbox", 0).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    let domain = |recipient: &str| recipient.rsplit('@').next().unwrap_or_default().to_owned();
+    let begins = mail.log().into_iter().filter(|entry| entry.event == MailEvent::Begin);
+    let late: Vec<_> = begins
+        .filter(|entry| stopped.get(&domain(&entry.recipient)).is_some_and(|at| entry.at > *at))
+        .map(|entry| entry.recipient)
+        .collect();
+    assert!(late.is_empty(), "begun too late: {late:?}");
+    let kept = queue.messages('u').await;
+    assert!(kept > 300, "only {kept} were stopped before their mail");
     assert_eq!(queue.messages('s').await + kept, CONTACTS);
     queue.assert_books().await;
 }

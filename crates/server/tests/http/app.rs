@@ -5,6 +5,7 @@ use muster_adapters::smtp::SmtpConfig;
 use muster_api::{ApiState, run_server};
 use muster_domain::model::principal::Scope;
 use muster_domain::usecases::create_key::CreateKey;
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use muster_domain::usecases::provision_key::{ProvisionKey, provision_key};
 use muster_server::wiring::{ApiSettings, api_state, test_transport};
 use muster_server::{crypto, listening};
@@ -40,6 +41,11 @@ impl TestApp {
 
     /// Starts on that database.
     pub(crate) async fn start_on(database: TestDatabase) -> Self {
+        Self::start_with(database, PostalAddressRule::default()).await
+    }
+
+    /// The same, with this rule for launches.
+    pub(crate) async fn start_with(database: TestDatabase, postal_address: PostalAddressRule) -> Self {
         let sink = SmtpSink::start(Script::default()).await.expect("a mail server");
         let smtp = SmtpConfig::parse(&sink.url().into()).expect("its address");
         let state = api_state(ApiSettings {
@@ -47,6 +53,7 @@ impl TestApp {
             secret: SecretSlice::from(SECRET.to_vec()),
             public_url: "http://muster.test".to_owned(),
             transport: Some(test_transport(smtp).expect("a transport")),
+            postal_address,
         });
         let (address, server, thread) = serve(state);
         let token = provision(&database, "acme", "main", &Scope::ALL).await;

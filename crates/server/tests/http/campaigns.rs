@@ -119,7 +119,7 @@ async fn every_bad_field_is_named_at_once() {
                     "blackoutDates": ["2026-02-30"]
                 },
                 "settings": {
-                    "trackOpens": true, "postalAddress": "Street 1", "dailyLimit": 0, "hourlyLimit": "many",
+                    "trackOpens": true, "postalAddress": " ", "dailyLimit": 0, "hourlyLimit": "many",
                     "onInDoubt": "guess", "guardRails": {}, "unsubscribeEnabled": "yes"
                 }
             }),
@@ -149,7 +149,7 @@ async fn every_bad_field_is_named_at_once() {
             "/settings/guardRails not_supported",
             "/settings/hourlyLimit wrong_type",
             "/settings/onInDoubt unknown_value",
-            "/settings/postalAddress not_supported",
+            "/settings/postalAddress required",
             "/settings/trackOpens not_supported",
             "/settings/unsubscribeEnabled wrong_type",
         ]

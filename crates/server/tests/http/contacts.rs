@@ -249,3 +249,48 @@ async fn many_at_once_make_one_contact() {
     assert!(statuses.iter().all(|status| [200, 201, 409].contains(status)), "{statuses:?}");
     app.assert_sql("(SELECT count(*) FROM contacts) = 1").await;
 }
+
+#[tokio::test]
+async fn everything_held_about_a_person_is_handed_out_as_one_file() {
+    let app = TestApp::start().await;
+    let body = json!({"email": "Ada@x.test", "firstName": "Ada", "tags": ["vip"], "leadScore": 7, "customFields": {"plan": "gold"}});
+    let made = app.post_keyed("/api/contacts", "make-ada", body).await;
+    let id = made.id();
+    let segment = app.post("/api/segments", json!({"name": "Friends", "kind": "static"})).await.id();
+    app.post(&format!("/api/segments/{segment}/contacts"), json!({"contactIds": [id]})).await;
+    let campaign = json!({"name": "Spring", "campaignType": "drip", "segmentId": segment, "fromEmail": "news@x.test", "fromName": "News"});
+    let campaign = app.post("/api/campaigns", campaign).await.id();
+    let steps = json!({"steps": [{"name": "hello", "stepType": "email", "subjectLine": "Hello", "emailContent": "<p>Hello {{ firstName }}</p>"}]});
+    app.put(&format!("/api/campaigns/{campaign}/steps"), steps).await.assert_status(200);
+    let preview = app.post_keyed(&format!("/api/campaigns/{campaign}/preview"), "look", json!({"contactId": id})).await;
+    assert_eq!(preview.header("link"), format!("</api/contacts/{id}>; rel=\"about\""));
+    app.post_empty(&format!("/api/campaigns/{campaign}/launch")).await.assert_status(200);
+    app.post("/api/suppressions", json!({"domain": "x.test", "source": "legal"})).await.assert_status(201);
+
+    let export = app.get(&format!("/api/contacts/{id}/export")).await;
+    export.assert_status(200);
+    assert_eq!(export.header("content-disposition"), format!("attachment; filename=\"contact-{id}.json\""));
+    assert_eq!(export.json["contact"], made.json);
+    assert_eq!(export.json["segments"], json!([{"id": segment, "name": "Friends"}]));
+    assert_eq!(
+        (&export.json["suppressions"][0]["domain"], &export.json["suppressions"][0]["source"]),
+        (&json!("x.test"), &json!("legal"))
+    );
+    let way = &export.json["campaigns"][0];
+    assert_eq!((&way["campaignId"], &way["campaignName"]), (&json!(campaign), &json!("Spring")));
+    assert_eq!(way["way"], app.get(&format!("/api/campaigns/{campaign}/enrollments/{id}")).await.json);
+    let keys: Vec<_> = export.json["storedAnswers"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
+    assert_eq!(keys, ["make-ada", "look"]);
+    assert_eq!(export.json["storedAnswers"][0]["body"], made.json);
+
+    for stranger in [app.other_tenant().await, app.other_workspace().await] {
+        stranger.get(&format!("/api/contacts/{id}/export")).await.assert_problem(404, "not_found");
+    }
+    let writer = app.key_with_scopes(&["audience:write"]).await;
+    writer.get(&format!("/api/contacts/{id}/export")).await.assert_problem(403, "forbidden");
+    app.delete(&format!("/api/contacts/{id}")).await.assert_status(204);
+    app.get(&format!("/api/contacts/{id}/export")).await.assert_problem(404, "not_found");
+    // The answer to the preview named nobody, and is gone all the same.
+    let again = app.post_keyed(&format!("/api/campaigns/{campaign}/preview"), "look", json!({"contactId": id})).await;
+    again.assert_problem(404, "not_found");
+}

@@ -149,7 +149,7 @@ impl Fixture {
             _ => &self.suppressed,
         };
         let path = template.replace("{stepId}", step).replace("{contactId}", &self.contact);
-        let path = path.replace("{id}", id).replace("{email}", &self.suppressed);
+        let path = path.replace("{id}", id).replace("{entry}", &self.suppressed);
         assert!(!path.contains('{'), "{template}: say here what its names stand for");
         match operation.id.as_str() {
             "get_analytics" => format!("{path}?startDate=2026-01-01&endDate=2026-01-31"),
@@ -265,8 +265,7 @@ pub(crate) fn whole_campaign(segment: &str) -> Value {
         "startAt": "2999-01-01T00:00:00Z", "timezone": "Europe/Berlin", "sendStrategy": "scheduled",
         "window": {"days": ["mon", "tue"], "from": "09:00", "to": "17:00"}, "blackoutDates": ["2999-12-24"]
     });
-    whole["settings"] =
-        json!({"unsubscribeEnabled": true, "dailyLimit": 1000, "hourlyLimit": 100, "onInDoubt": "hold"});
+    whole["settings"] = json!({"unsubscribeEnabled": true, "postalAddress": "Ex\n1 Main Street", "dailyLimit": 1000, "hourlyLimit": 100, "onInDoubt": "hold"});
     whole
 }
 

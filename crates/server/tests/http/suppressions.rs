@@ -99,3 +99,52 @@ async fn the_list_is_of_the_audience() {
     reader.delete("/api/suppressions/a@x.test").await.assert_problem(403, "forbidden");
     app.with_token("").get("/api/suppressions").await.assert_problem(401, "unauthorized");
 }
+
+#[tokio::test]
+async fn a_domain_is_suppressed_found_and_taken_off_like_an_address() {
+    let app = TestApp::start().await;
+    let made = app.post("/api/suppressions", json!({"domain": "@Example.COM", "reason": "complained"})).await;
+    made.assert_status(201);
+    assert_eq!(made.header("location"), "/api/suppressions/example.com");
+    assert_eq!((&made.json["email"], &made.json["domain"]), (&json!(null), &json!("example.com")));
+    app.post("/api/suppressions", json!({"domain": "example.com"})).await.assert_status(200);
+    app.post("/api/suppressions", json!({"email": "a@example.com"})).await.assert_status(201);
+    assert_eq!(app.get("/api/suppressions").await.json["data"].as_array().map(Vec::len), Some(2));
+    assert_eq!(app.get("/api/suppressions?domain=EXAMPLE.com").await.json["data"], json!([made.json]));
+    assert_eq!(app.get("/api/suppressions?domain=sub.example.com").await.json["data"], json!([]));
+    app.delete("/api/suppressions/example.com").await.assert_status(204);
+    app.delete("/api/suppressions?domain=example.com").await.assert_problem(404, "not_found");
+    assert_eq!(app.get("/api/suppressions").await.json["data"][0]["email"], "a@example.com");
+    for (body, fields) in [
+        (json!({}), vec!["/email required"]),
+        (json!({"domain": "example"}), vec!["/domain invalid_domain"]),
+        (json!({"domain": ""}), vec!["/domain required"]),
+        (json!({"email": "a@b.test", "domain": "b.test"}), vec!["/domain not_allowed"]),
+        (json!({"domain": "a@b.test", "reason": "x"}), vec!["/reason unknown_value"]),
+    ] {
+        assert_eq!(app.post("/api/suppressions", body.clone()).await.fields(), fields, "{body}");
+    }
+    let both = app.get("/api/suppressions?email=a%40b.test&domain=b.test").await;
+    assert_eq!(both.fields(), ["/domain not_allowed"]);
+}
+
+#[tokio::test]
+async fn whoever_was_erased_is_found_and_lifted_by_the_address_alone() {
+    let app = TestApp::start().await;
+    let contact = app.post("/api/contacts", json!({"email": "Ada@x.test"})).await;
+    app.post("/api/suppressions", json!({"email": "ada@x.test", "source": "said ada@x.test"})).await.assert_status(201);
+    app.delete(&format!("/api/contacts/{}", contact.id())).await.assert_status(204);
+    assert_eq!(app.get("/api/suppressions").await.json["data"], json!([]));
+    let found = app.get("/api/suppressions?email=ADA%40x.test").await;
+    assert_eq!(found.json["data"][0]["email"], "ada@x.test");
+    assert_eq!(
+        (&found.json["data"][0]["reason"], &found.json["data"][0]["source"]),
+        (&json!("manual"), &json!("erasure"))
+    );
+    let again = app.post("/api/suppressions", json!({"email": "ada@x.test"})).await;
+    again.assert_status(200);
+    assert_eq!(again.json, found.json["data"][0]);
+    app.delete("/api/suppressions?email=ada%40x.test").await.assert_status(204);
+    app.delete("/api/suppressions/ada%40x.test").await.assert_problem(404, "not_found");
+    assert_eq!(app.get("/api/suppressions?email=ada%40x.test").await.json["data"], json!([]));
+}

@@ -67,6 +67,55 @@ async fn looking_at_the_page_changes_nothing() {
     assert_eq!(app.get("/api/suppressions").await.json["data"], json!([]));
 }
 
+/// What scanners of mail call themselves.
+const SCANNERS: [&str; 5] = [
+    "Mozilla/5.0 (compatible; GoogleImageProxy)",
+    "Barracuda Sentinel (EE)",
+    "Mozilla/5.0 (Windows NT 10.0) SafeLinks",
+    "Slackbot-LinkExpanding 1.0",
+    "curl/8.0",
+];
+
+#[tokio::test]
+async fn ten_thousand_prefetches_unsubscribe_nobody() {
+    const AT_ONCE: usize = 20;
+    const EACH: usize = 500;
+    let app = TestApp::start().await;
+    let link = mailed(&app).await;
+    let scanners = (0..AT_ONCE).map(|scanner| {
+        let (recipient, link) = (recipient(&app), link.clone());
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                let method = [Method::GET, Method::HEAD, Method::OPTIONS, Method::GET][(scanner + n) % 4].clone();
+                let request =
+                    recipient.request(method.clone(), &link).header("User-Agent", SCANNERS[n % SCANNERS.len()]);
+                let request = request.header("Sec-Purpose", "prefetch");
+                let answer = recipient.send(request).await;
+                assert_eq!(answer.status, if method == Method::OPTIONS { 204 } else { 200 });
+            }
+        })
+    });
+    for scanner in scanners.collect::<Vec<_>>() {
+        scanner.await.expect("it ran");
+    }
+    app.assert_sql("NOT EXISTS (SELECT FROM suppressions) AND NOT EXISTS (SELECT FROM stats)").await;
+    for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+        let answer = recipient(&app).send(recipient(&app).request(method, &link)).await;
+        answer.assert_problem(405, "method_not_allowed");
+    }
+    app.assert_sql("NOT EXISTS (SELECT FROM suppressions)").await;
+    assert_page(&recipient(&app).post_empty(&link).await, 200, "You are unsubscribed");
+    app.assert_sql("(SELECT count(*) FROM suppressions) = 1").await;
+}
+
+#[tokio::test]
+async fn the_link_of_a_test_mail_says_what_it_is() {
+    let app = TestApp::start().await;
+    assert_page(&recipient(&app).get("/u/test").await, 200, "This is a test link");
+    assert_page(&recipient(&app).post_empty("/u/test").await, 200, "This is a test link");
+    app.assert_sql("NOT EXISTS (SELECT FROM suppressions)").await;
+}
+
 #[tokio::test]
 async fn the_button_of_the_page_unsubscribes() {
     let app = TestApp::start().await;

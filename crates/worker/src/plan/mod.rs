@@ -11,6 +11,7 @@ mod start;
 use muster_domain::ports::advance::AdvanceStore;
 use muster_domain::ports::store::{Store, StoreResult};
 use muster_domain::ports::work::{TimeLapse, WorkQueue};
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use std::sync::Arc;
 
 pub use advance::AdvanceTurns;
@@ -24,11 +25,14 @@ pub struct PlanOptions {
     pub advance_at_once: usize,
     /// Contacts enrolled in one transaction.
     pub enroll_chunk: i64,
+    /// What to do with scheduled campaigns without a postal address.
+    pub postal_address: PostalAddressRule,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { advance_batch: 1_000, advance_at_once: 2, enroll_chunk: 20_000 }
+        let postal_address = PostalAddressRule::default();
+        Self { advance_batch: 1_000, advance_at_once: 2, enroll_chunk: 20_000, postal_address }
     }
 }
 
@@ -92,7 +96,7 @@ impl PlanPass {
         self.lapse.tick().await?;
         let work = self.queue.at_hand().await?;
         let mut report = PlanReport::default();
-        start::start_due(&*self.store, &work.start, &mut report).await?;
+        start::start_due(&*self.store, &work.start, self.options.postal_address, &mut report).await?;
         enroll::enroll_running(&*self.store, &work.enroll, self.options.enroll_chunk, &mut report).await?;
         self.turns.advance(&*self.advancing, &work.advance, self.options, &mut report).await?;
         self.finishing.finish(&*self.store, &work.finish, &mut report).await?;

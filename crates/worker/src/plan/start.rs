@@ -4,16 +4,18 @@ use super::PlanReport;
 use crate::fault::{Fault, sort};
 use muster_domain::model::ids::{CampaignKey, WorkspaceNo};
 use muster_domain::ports::store::{Store, StoreResult, Workspace, in_tx};
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use muster_domain::usecases::start_campaign::{Start, start_campaign};
 
 pub(super) async fn start_due(
     store: &dyn Store,
     due: &[(CampaignKey, WorkspaceNo)],
+    postal_address: PostalAddressRule,
     report: &mut PlanReport,
 ) -> StoreResult<()> {
     for (key, workspace) in due {
         let of = Workspace { tenant: key.tenant, workspace: *workspace };
-        match in_tx(store, of, async |tx| start_campaign(tx, key.campaign).await).await {
+        match in_tx(store, of, async |tx| start_campaign(tx, key.campaign, postal_address).await).await {
             Ok(Start::Launched(_)) => {
                 tracing::info!(campaign = key.campaign.0, "a scheduled campaign was launched");
                 report.started += 1;

@@ -1,6 +1,8 @@
 //! [`ContactRepo`] over PostgreSQL.
 
 mod erase;
+mod held;
+pub(super) mod hold;
 pub(super) mod read;
 mod rows;
 mod save;
@@ -10,7 +12,7 @@ use super::PgUnit;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use muster_domain::model::contact::{Contact, ContactFacts, NewContact, Revision};
-use muster_domain::model::ids::{ContactId, ContactNo, SegmentNo};
+use muster_domain::model::ids::{CampaignId, ContactId, ContactNo, SegmentId, SegmentNo};
 use muster_domain::ports::contacts::{ContactFilter, ContactRepo};
 use muster_domain::ports::store::StoreResult;
 use std::collections::BTreeMap;
@@ -60,6 +62,16 @@ impl ContactRepo for PgUnit {
     async fn find_facts(&mut self, contacts: &[ContactNo]) -> StoreResult<BTreeMap<ContactNo, ContactFacts>> {
         let of = self.of();
         read::find_facts(self.conn(), of, contacts).await
+    }
+
+    async fn memberships(&mut self, contact: ContactNo) -> StoreResult<Vec<(SegmentId, String)>> {
+        let of = self.of();
+        held::memberships(self.conn(), of, contact).await
+    }
+
+    async fn campaigns(&mut self, contact: ContactNo) -> StoreResult<Vec<CampaignId>> {
+        let of = self.of();
+        held::campaigns(self.conn(), of, contact).await
     }
 
     async fn join_segment(&mut self, segment: SegmentNo, contacts: &[ContactNo]) -> StoreResult<bool> {

@@ -11,6 +11,7 @@ use super::rows;
 use super::{bind_attempts, lease_ms, open};
 use crate::postgres::locks::{self, Lock};
 use crate::postgres::prepared::prepared;
+use crate::postgres::suppressions::cover;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
@@ -110,14 +111,6 @@ struct AddressRow {
     email_key: String,
 }
 
-#[derive(QueryableByName)]
-struct SuppressionRow {
-    #[diesel(sql_type = Text)]
-    email_key: String,
-    #[diesel(sql_type = Text)]
-    reason: String,
-}
-
 impl Recipients {
     /// Locks the contacts, then looks their addresses up in a statement that sees what was committed before.
     async fn hold(conn: &mut AsyncPgConnection, key: CampaignKey, batch: &[Beginning]) -> StoreResult<Self> {
@@ -131,17 +124,17 @@ impl Recipients {
         .get_results(conn)
         .await
         .store()?;
-        let suppressed: Vec<SuppressionRow> =
-            prepared("SELECT email_key, reason FROM suppressions WHERE tenant_no = $1 AND email_key = ANY($2)")
-                .bind::<Integer, _>(key.tenant.0)
-                .bind::<Array<Text>, _>(rows.iter().map(|row| row.email_key.clone()).collect::<Vec<_>>())
-                .get_results(conn)
-                .await
-                .store()?;
-        Ok(Self {
-            addresses: rows.into_iter().map(|row| (row.contact_no, row.email_key)).collect(),
-            suppressed: suppressed.into_iter().map(|row| (row.email_key, exit_reason(&row.reason))).collect(),
-        })
+        let keys = rows.iter().map(|row| row.email_key.clone()).collect();
+        let mut suppressed = HashMap::new();
+        for row in cover::covering(conn, key.tenant, keys).await? {
+            let reason = exit_reason(&row.reason);
+            // Several entries may cover an address; that the person asked for it says most.
+            if reason == ExitReason::Unsubscribed || !suppressed.contains_key(&row.email_key) {
+                suppressed.insert(row.email_key, reason);
+            }
+        }
+        let addresses = rows.into_iter().map(|row| (row.contact_no, row.email_key)).collect();
+        Ok(Self { addresses, suppressed })
     }
 
     fn judge(&self, one: &Beginning) -> Judgement {

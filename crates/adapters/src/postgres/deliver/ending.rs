@@ -120,10 +120,12 @@ async fn move_rows(
         ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO UPDATE SET state = excluded.state, \
             attempts = excluded.attempts, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail";
     let attempts: Vec<_> = endings.iter().map(|ending| ending.row.attempt(key)).collect();
-    let detail = |ending: &&Ending| ending.detail.chars().take(DETAIL_AT_MOST).collect::<String>();
+    // A server may say a person's name; of somebody erased nothing is kept that it said.
+    let detail =
+        |ending: &&Ending| (!ending.row.erased).then(|| ending.detail.chars().take(DETAIL_AT_MOST).collect::<String>());
     let moved = bind_attempts(prepared(sql), key, &attempts)
         .bind::<Array<Text>, _>(endings.iter().map(|ending| ending.code()).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(endings.iter().map(detail).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(endings.iter().map(detail).collect::<Vec<_>>())
         .bind::<Timestamptz, _>(now)
         .execute(conn)
         .await

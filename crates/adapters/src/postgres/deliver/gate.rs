@@ -91,6 +91,7 @@ impl Gate {
             from_name: self.row.from_name,
             reply_to: reply_to.map_err(|_| corrupt(key, "reply_to_email"))?,
             unsubscribe: self.settings.unsubscribe_enabled,
+            postal_address: self.settings.postal_address,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Beginning.
 
-use super::{Counter, begin, beginning, claim, record, sent};
+use super::{Counter, begin, beginning, begun, claim, expire_leases, record, sent};
 use async_trait::async_trait;
-use muster_domain::model::delivery::Attempt;
+use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::ContactId;
 use muster_domain::ports::delivery::{DeliveryStore, Reservations};
 use muster_domain::ports::store::{StoreError, in_tx};
@@ -79,11 +79,86 @@ async fn suppressed_addresses_end_without_mail_and_leave_the_campaign() {
     assert_eq!((report.begun.len(), report.suppressed.len(), report.closed), (1, 2, 2));
     assert_eq!(queue.messages('u').await, 2);
     let exits = "SELECT count(DISTINCT (e.exit_reason, s.reason)) FROM enrollments e JOIN contacts c USING (tenant_no, contact_no) \
-                 JOIN suppressions s USING (tenant_no, email_key) \
+                 JOIN suppressions s ON s.tenant_no = c.tenant_no AND s.entry = c.email_key \
                  WHERE e.exit_reason = CASE s.reason WHEN 'unsubscribed' THEN 'u' ELSE 's' END::\"char\"";
     assert!(queue.number(exits).await >= 1);
     assert_eq!(queue.number("SELECT count(*) FROM enrollments WHERE status = 'x'").await, 2);
     assert_eq!(queue.number("SELECT count(*) FROM enrollment_history").await, 2);
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_domain_on_the_list_covers_its_addresses_and_not_those_of_its_subdomains() {
+    let queue = MailQueue::of(4).await;
+    let store = queue.store();
+    for (index, email) in ["a@x.test", "b@mail.x.test", "c@x.test.test", "d@y.test"].into_iter().enumerate() {
+        let number = queue.first_contact + i64::try_from(index).unwrap();
+        queue
+            .run(&format!("UPDATE contacts SET email = '{email}', email_key = '{email}' WHERE contact_no = {number}"))
+            .await;
+    }
+    queue.run("INSERT INTO suppressions SELECT tenant_no, 'x.test', 'complained', 'test', now() FROM tenants").await;
+    let letters = claim(&store, queue.key, 4).await;
+    let report = begin(&store, queue.key, &letters).await;
+    assert_eq!((report.begun.len(), report.suppressed.len()), (3, 1));
+    assert_eq!(report.suppressed[0].key.contact.0, queue.first_contact);
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn whoever_was_erased_gets_no_mail_when_imported_again() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    for (suppressed, exit) in [(false, 's'), (true, 'u')] {
+        let index = i64::from(suppressed);
+        let number = queue.first_contact + index;
+        if suppressed {
+            in_tx(&store, queue.workspace, async |tx| unsubscribe(tx, queue.delivery(index)).await).await.unwrap();
+        }
+        let email = queue.text(&format!("SELECT email FROM contacts WHERE contact_no = {number}")).await;
+        let id = queue.text(&format!("SELECT id FROM contacts WHERE contact_no = {number}")).await;
+        let command = EraseContact { id: ContactId(id.parse().unwrap()) };
+        in_tx(&store, queue.workspace, async |tx| erase_contact(tx, command).await).await.unwrap();
+        assert_eq!(queue.queued('p').await, if suppressed { 0 } else { 1 });
+        // The list from before the erasure, imported again and enrolled.
+        queue
+            .run(&format!(
+                "WITH back AS (INSERT INTO contacts (tenant_no, workspace_no, id, email, email_key, created_at, updated_at) \
+                    SELECT tenant_no, workspace_no, gen_random_uuid(), '{email}', lower('{email}'), now(), now() \
+                    FROM contacts WHERE contact_no = {number} RETURNING tenant_no, contact_no), \
+                 enrolled AS (INSERT INTO enrollments (tenant_no, campaign_no, contact_no, enrolled_at, version, pass, step, status) \
+                    SELECT tenant_no, {campaign}, contact_no, now(), 1, 1, 1, 'd' FROM back), \
+                 booked AS (UPDATE campaign_counters SET audience = audience + 1, open = open + 1), \
+                 entered AS (UPDATE step_counters SET entered = entered + 1, pending = pending + 1 WHERE step = 1) \
+                 INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, due_at, queued_at, version, next_step) \
+                    SELECT tenant_no, {campaign}, contact_no, 1, 1, now() - interval '1 hour', now(), 1, 0 FROM back",
+                campaign = queue.key.campaign.0
+            ))
+            .await;
+        let again = claim(&store, queue.key, 2).await.into_iter().find(|letter| letter.recipient.as_str() == email);
+        let report = begin(&store, queue.key, &[again.expect("it is due")]).await;
+        assert_eq!((report.begun.len(), report.suppressed.len()), (0, 1), "unsubscribed before: {suppressed}");
+        let exits =
+            format!("SELECT count(*) FROM enrollments WHERE exit_reason = '{exit}' AND contact_no > {number} + 1");
+        assert_eq!(queue.number(&exits).await, 1);
+        expire_leases(&queue).await;
+        queue.run("UPDATE outbox SET state = 'p', lease_until = NULL").await;
+    }
+    assert_eq!(queue.number("SELECT count(*) FROM suppressions").await, 0, "no address is kept");
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_comes_after_the_erasure_is_not_kept() {
+    let queue = MailQueue::of(1).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 1).await;
+    let id = queue.text("SELECT id FROM contacts").await;
+    let command = EraseContact { id: ContactId(id.parse().unwrap()) };
+    in_tx(&store, queue.workspace, async |tx| erase_contact(tx, command).await).await.unwrap();
+    let reply = SendOutcome::Failed { reason: "550 Ada Lovelace has left us".to_owned(), bounced: true };
+    assert_eq!(record(&store, queue.key, &attempts, &reply).await.failed, 1);
+    assert_eq!(queue.text("SELECT coalesce(detail, 'nothing') FROM messages").await, "nothing");
     queue.assert_books().await;
 }
 
@@ -157,7 +232,12 @@ async fn unsubscribing_suppressing_and_erasing_wait_for_a_begin_that_is_open() {
         let story = in_tx(&store, queue.workspace, async |tx| match how {
             "unsubscribe" => unsubscribe(tx, queue.delivery(0)).await.map(|_| ()),
             "suppress" => {
-                let command = SuppressAddress { email: "c1@example.org".to_owned(), reason: None, source: None };
+                let command = SuppressAddress {
+                    email: Some("c1@example.org".to_owned()),
+                    domain: None,
+                    reason: None,
+                    source: None,
+                };
                 suppress_address(tx, &command).await.map(|_| ()).map_err(|error| StoreError::Internal(error.into()))
             }
             _ => {

@@ -114,7 +114,7 @@ pub(crate) struct SettingsResponse {
     /// Not supported yet: always false.
     track_clicks: bool,
     unsubscribe_enabled: bool,
-    /// Not supported yet: always null.
+    /// Who sends and where they can be reached by post; stands in the footer of every mail.
     #[schema(required)]
     postal_address: Option<String>,
     #[schema(required)]
@@ -201,7 +201,7 @@ impl From<&Settings> for SettingsResponse {
             track_opens: false,
             track_clicks: false,
             unsubscribe_enabled: settings.unsubscribe_enabled,
-            postal_address: None,
+            postal_address: settings.postal_address.clone(),
             daily_limit: settings.daily_limit,
             hourly_limit: settings.hourly_limit,
             stop_on_reply: false,

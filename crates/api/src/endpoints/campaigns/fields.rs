@@ -8,7 +8,7 @@ use crate::extract::{Change, Fields, Item};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::content::{
-    ContentInput, MAX_BLACKOUT_DATES, MAX_DESCRIPTION, MAX_NAME, ScheduleInput, SettingsInput,
+    ContentInput, MAX_BLACKOUT_DATES, MAX_DESCRIPTION, MAX_NAME, ScheduleInput, SettingsInput, check_postal_address,
 };
 use muster_domain::model::field::Field;
 use muster_domain::model::problem::FieldProblems;
@@ -62,8 +62,13 @@ pub(crate) struct SettingsRequest {
     track_opens: Option<bool>,
     /// Only false: not supported yet.
     track_clicks: Option<bool>,
-    /// Mails carry one-click unsubscribe headers (RFC 8058); true unless given.
+    /// Mails carry one-click unsubscribe headers (RFC 8058), and a link in their footer unless their text has one; true
+    /// unless given.
     unsubscribe_enabled: Option<bool>,
+    /// Who sends and where they can be reached by post, in one or several lines. Stands in the footer of every mail; most
+    /// laws ask for it, and an installation may require it at launch.
+    #[schema(min_length = 1, max_length = 500, example = "Example Ltd\n1 Main Street\nLondon")]
+    postal_address: Option<String>,
     /// No more deliveries than this begin in a local day.
     #[schema(minimum = 1)]
     daily_limit: Option<i32>,
@@ -193,9 +198,11 @@ pub(crate) fn time_of_day(value: Item<'_>) -> Option<NaiveTime> {
 
 fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
     let later = [("trackOpens", false.into()), ("trackClicks", false.into()), ("stopOnReply", false.into())];
-    let later = later.into_iter().chain([("postalAddress", Value::Null), ("guardRails", Value::Null)]);
+    let later = later.into_iter().chain([("guardRails", Value::Null)]);
     let refused = later.filter(|(name, default)| not_supported(fields, name, default).is_none()).count();
     let unsubscribe_enabled = change(fields, "unsubscribeEnabled", Item::boolean);
+    let postal = |text: &str| check_postal_address(text).map(|()| text.trim().to_owned());
+    let postal_address = change(fields, "postalAddress", |value| value.parsed(ANY, postal));
     let most = i64::from(i32::MAX);
     let daily_limit = change(fields, "dailyLimit", |value| value.integer(1..=most));
     let hourly_limit = change(fields, "hourlyLimit", |value| value.integer(1..=most));
@@ -205,6 +212,7 @@ fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
     }
     Some(SettingsInput {
         unsubscribe_enabled: unsubscribe_enabled?,
+        postal_address: postal_address?,
         daily_limit: daily_limit?,
         hourly_limit: hourly_limit?,
         on_in_doubt: on_in_doubt?,

@@ -70,6 +70,9 @@ impl From<PreviewError> for Problem {
 }
 
 /// Renders a step for a contact, for given fields, or for somebody of whom nothing is known. Sends nothing.
+///
+/// The texts are shown as they are written and filled in. What every mail has below them, postal address and unsubscribe
+/// link, is seen in a test mail.
 #[utoipa::path(
     operation_id = "preview_step",
     tag = "campaigns",
@@ -86,8 +89,13 @@ pub(crate) async fn preview_step(
     caller
         .write(&body.repeat, async |tx| -> Result<Reply, Problem> {
             let command = PreviewStep { id, step: body.step, recipient: body.recipient.clone() };
-            let mail = story::preview_step(tx, caller.state.templates.as_ref(), command).await?;
-            Reply::ok(&PreviewResponse::from(mail))
+            let state = &caller.state;
+            let mail = story::preview_step(tx, state.templates.as_ref(), &state.public_url, command).await?;
+            let reply = Reply::ok(&PreviewResponse::from(mail))?;
+            Ok(match &body.recipient {
+                Recipient::Contact(id) => reply.about(*id),
+                Recipient::Nobody | Recipient::Given(_) => reply,
+            })
         })
         .await
 }

@@ -95,7 +95,7 @@ pub(crate) async fn send_test(
         .write_first(&body.repeat, async |tx| -> Result<Reply, Problem> {
             let TestRequest { step, emails, recipient } = &body.value;
             let command = SendTest { id, step: *step, recipient: recipient.clone(), emails: emails.clone() };
-            let run = story::prepare_test(tx, state.templates.as_ref(), command).await?;
+            let run = story::prepare_test(tx, state.templates.as_ref(), &state.public_url, command).await?;
             *prepared.borrow_mut() = Some(run);
             // What a repeat gets if this process dies while it sends: nothing is known of any.
             let reason = "it is not known whether this was sent".to_owned();

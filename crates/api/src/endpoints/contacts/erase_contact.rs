@@ -17,9 +17,13 @@ impl From<EraseContactError> for Problem {
     }
 }
 
-/// Erases a person for good. The address, all fields, tags and memberships are gone, stored answers that mention it
-/// too; campaigns go on without it and keep their figures. After this answer no delivery to it begins. An address on
-/// the suppression list stays there, so that it is not written to again.
+/// Erases a person for good. The address, all fields, tags and memberships are gone, stored answers that mention it and
+/// what mail servers said about it too; campaigns go on without it and keep their figures. After this answer no delivery
+/// to it begins.
+///
+/// A keyed hash of the address stays on the tenant's suppression list, as `erased` or with the reason it was there for
+/// before: whoever is imported again under it gets no mail. `DELETE /api/suppressions?email=` lifts that, when the
+/// person asks for mail again.
 #[utoipa::path(
     operation_id = "erase_contact",
     tag = "contacts",

@@ -1,16 +1,14 @@
 //! `POST /api/contacts/import`
 
-use crate::extract::{AudienceWrite, Can, Fields, FromFields, Item, Params, require_media_type};
-use crate::import::{Format, Importer, Reader, Tally};
+use crate::extract::{AudienceWrite, Can, Fields, FromFields, Item, Params};
+use crate::import::{ContactForm, ContactSink, Format, ImportResponse, Importer, Reader};
 use crate::problem::Problem;
 use crate::transact::Answer;
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use muster_domain::model::ids::{SegmentId, SegmentNo};
-use muster_domain::model::import::{Mapping, RowProblem};
+use muster_domain::model::import::Mapping;
 use muster_domain::model::segment::SegmentKind;
-use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// How to read the list, and where to put it.
@@ -36,48 +34,6 @@ impl FromFields for ImportQuery {
         let mapping = fields.optional("mapping", |value| value.parsed(8192, Mapping::parse));
         let segment = fields.optional("segmentId", Item::uuid);
         Some(Self { mapping: mapping?.unwrap_or_default(), segment: segment?.map(SegmentId) })
-    }
-}
-
-/// What became of the rows. Each is counted once: created + updated + skipped is the number of rows.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ImportReport)]
-pub(crate) struct ImportResponse {
-    /// Rows that made a contact.
-    created: u64,
-    /// Rows that changed one.
-    updated: u64,
-    /// Rows that did neither: what they say was known, or they are among the errors. Empty lines are no rows.
-    skipped: u64,
-    /// What is wrong with rows that were not imported; the first 1,000.
-    errors: Vec<RowErrorResponse>,
-}
-
-/// Why a row was not imported.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ImportError)]
-pub(crate) struct RowErrorResponse {
-    /// The line on which the row begins, from 1.
-    line: u64,
-    /// The column by its header; null when it is about the whole row.
-    #[schema(required)]
-    column: Option<String>,
-    /// What clients match on: `required`, `invalid_email`, `too_long`, `row_too_long`, `unclosed_quote`, …
-    code: String,
-    /// For people; repeats nothing of the row.
-    detail: String,
-}
-
-impl From<RowProblem> for RowErrorResponse {
-    fn from(RowProblem { line, problem }: RowProblem) -> Self {
-        Self { line, column: problem.column, code: problem.code, detail: problem.detail }
-    }
-}
-
-impl From<Tally> for ImportResponse {
-    fn from(tally: Tally) -> Self {
-        let Tally { created, updated, skipped, problems } = tally;
-        Self { created, updated, skipped, errors: problems.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -109,14 +65,13 @@ pub(crate) async fn import_contacts(
     request: HttpRequest,
     body: web::Payload,
 ) -> Answer {
-    require_media_type(&request, &Format::MEDIA_TYPES)?;
-    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let reader = Reader::new(Format::of(media_type.unwrap_or_default()), query.mapping.clone());
+    let reader = Reader::new(Format::of_request(&request)?, ContactForm::new(query.mapping.clone()));
     let segment = match query.segment {
         Some(id) => Some(static_segment(&caller, id).await?),
         None => None,
     };
-    let tally = Importer::new(caller.state.clone(), caller.workspace(), segment).run(reader, body).await?;
+    let sink = ContactSink { state: caller.state.clone(), of: caller.workspace(), segment };
+    let tally = Importer::new(sink).run(reader, body).await?;
     Ok(HttpResponse::Ok().json(ImportResponse::from(tally)))
 }
 

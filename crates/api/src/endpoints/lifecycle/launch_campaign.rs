@@ -2,7 +2,7 @@
 
 use crate::endpoints::campaigns::campaign::CampaignResponse;
 use crate::extract::{Body, CampaignsLaunch, Can, InPath, Nothing};
-use crate::problem::Problem;
+use crate::problem::{BadField, Problem};
 use crate::reply::Reply;
 use crate::transact::Answer;
 use actix_web::post;
@@ -23,6 +23,10 @@ pub(crate) struct LaunchResponse {
     campaign: CampaignResponse,
     /// Contacts enrolled so far.
     enrolled: i64,
+    /// What is missing and was not required; absent when nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<BadField>,
 }
 
 impl From<LaunchError> for Problem {
@@ -41,6 +45,9 @@ impl From<LaunchError> for Problem {
 ///
 /// 200 when everybody is in. 202 with an audience too large for that: workers go on enrolling, `enrollment` on the
 /// campaign shows how far they are, and no mail is sent before they are done.
+///
+/// A campaign without `settings.postalAddress` is launched with a warning; where the installation requires one
+/// (`MUSTER_REQUIRE_POSTAL_ADDRESS`) it is 422.
 #[utoipa::path(
     operation_id = "launch_campaign",
     tag = "campaigns",
@@ -58,10 +65,13 @@ pub(crate) async fn launch_campaign(
 ) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
-            let launched = story::launch_campaign(tx, LaunchCampaign { id: id.0 }).await?;
+            let command = LaunchCampaign { id: id.0, postal_address: caller.state.postal_address };
+            let launched = story::launch_campaign(tx, command).await?;
+            let missing = story::missing_postal_address(&launched.campaign);
+            let warnings = missing.into_iter().map(BadField::from).collect();
             let running = story::is_enrolling(&launched.campaign);
             let campaign = CampaignResponse::new(&launched.campaign, &caller);
-            let answer = LaunchResponse { success: true, campaign, enrolled: launched.enrolled };
+            let answer = LaunchResponse { success: true, campaign, enrolled: launched.enrolled, warnings };
             if running { Reply::accepted(&answer) } else { Reply::ok(&answer) }
         })
         .await

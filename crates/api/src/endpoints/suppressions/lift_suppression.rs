@@ -1,49 +1,52 @@
-//! `DELETE /api/suppressions/{email}` and `DELETE /api/suppressions?email=`
+//! `DELETE /api/suppressions/{entry}` and `DELETE /api/suppressions?email=`
 
+use super::only::{OnlyParams, read_only};
+use crate::allow::elsewhere;
 use crate::extract::{AudienceWrite, Can, Fields, FromFields, InPath, Params};
 use crate::problem::Problem;
 use crate::transact::Answer;
-use actix_web::{HttpResponse, delete};
-use muster_domain::model::address::EmailAddress;
+use actix_web::{HttpRequest, HttpResponse, delete};
+use muster_domain::model::suppression::Suppressible;
 use muster_domain::usecases::lift_suppression as story;
-use utoipa::IntoParams;
 
-/// Which address is meant.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct LiftParams {
-    /// The address, in upper or lower case.
-    #[param(value_type = String, format = "email", max_length = 254)]
-    email: EmailAddress,
-}
+/// Which entry is meant.
+pub(crate) struct LiftQuery(Suppressible);
 
-impl FromFields for LiftParams {
+impl FromFields for LiftQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let email = fields.required("email", |value| value.parsed(254, EmailAddress::parse));
-        Some(Self { email: email? })
+        let only = read_only(fields)?;
+        if only.is_none() {
+            fields.refuse("email", "required", "an address or a domain is needed");
+        }
+        only.map(Self)
     }
 }
 
-/// Takes an address, percent-encoded in the path, off the list: it may be mailed again. Campaigns that its contacts left
-/// stay left.
+/// Takes an address or a domain, percent-encoded in the path, off the list: it may be mailed again. Campaigns that its
+/// contacts left stay left. An address is also taken off that was left there when its contact was erased: do so only when
+/// the person asks for mail again.
 #[utoipa::path(
     operation_id = "lift_suppression",
     tag = "suppressions",
-    params(("email" = String, Path, description = "The address, in upper or lower case")),
+    params(("entry" = String, Path, description = "The address or domain, in upper or lower case")),
     responses((status = 204, description = "It is off the list"))
 )]
-#[delete("/suppressions/{email}")]
-pub(crate) async fn lift_suppression(caller: Can<AudienceWrite>, InPath(email): InPath<String>) -> Answer {
-    // What is no address cannot be on the list.
-    let email = EmailAddress::parse(&email).map_err(|_| Problem::NotFound)?;
-    lift(&caller, &email).await
+#[delete("/suppressions/{entry}")]
+pub(crate) async fn lift_suppression(
+    caller: Can<AudienceWrite>,
+    InPath(entry): InPath<String>,
+    request: HttpRequest,
+) -> Answer {
+    // What is neither an address nor a domain cannot be on the list; it may be another address of ours.
+    let what = Suppressible::parse(&entry).ok_or_else(|| elsewhere(&request))?;
+    lift(&caller, &what).await
 }
 
-/// The same with the address in the query string, for clients that cannot encode a path.
+/// The same with the address or domain in the query string, for clients that cannot encode a path.
 #[utoipa::path(
     operation_id = "lift_suppression_by_email",
     tag = "suppressions",
-    params(LiftParams),
+    params(OnlyParams),
     responses(
         (status = 204, description = "It is off the list"),
         (status = 404, description = "It is not on the list", body = crate::problem::ProblemBody,
@@ -51,11 +54,11 @@ pub(crate) async fn lift_suppression(caller: Can<AudienceWrite>, InPath(email): 
     )
 )]
 #[delete("/suppressions")]
-pub(crate) async fn lift_suppression_by_email(caller: Can<AudienceWrite>, query: Params<LiftParams>) -> Answer {
-    lift(&caller, &query.email).await
+pub(crate) async fn lift_suppression_by_email(caller: Can<AudienceWrite>, query: Params<LiftQuery>) -> Answer {
+    lift(&caller, &query.0.0).await
 }
 
-async fn lift(caller: &Can<AudienceWrite>, email: &EmailAddress) -> Answer {
-    let lifted = caller.read(async |tx| story::lift_suppression(tx, email).await).await?;
+async fn lift(caller: &Can<AudienceWrite>, what: &Suppressible) -> Answer {
+    let lifted = caller.read(async |tx| story::lift_suppression(tx, what).await).await?;
     if lifted { Ok(HttpResponse::NoContent().finish()) } else { Err(Problem::NotFound) }
 }

@@ -1,31 +1,40 @@
 //! `POST /api/suppressions`
 
 use super::suppression::SuppressionResponse;
-use crate::extract::{AudienceWrite, Body, Can, Fields, FromFields};
+use crate::extract::{AudienceWrite, Body, Can, Fields, FromFields, Item};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::transact::Answer;
 use actix_web::post;
-use muster_domain::model::suppression::SuppressionReason;
+use muster_domain::model::suppression::{Suppressible, Suppression, SuppressionReason};
 use muster_domain::ports::suppressions::Suppressed;
 use muster_domain::usecases::suppress_address::{self as story, SuppressAddress, SuppressAddressError};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-/// The reasons that a caller can give.
-const REASONS: [&str; 4] = ["unsubscribed", "bounced", "complained", "manual"];
-
-fn reasons() -> Object {
-    crate::openapi::one_of(REASONS).default(Some("manual".into())).build()
+/// The reasons that a caller can give, for the documentation.
+pub(super) fn reasons() -> Object {
+    let words = SuppressionReason::GIVEN.map(SuppressionReason::as_str);
+    crate::openapi::one_of(words).default(Some("manual".into())).build()
 }
 
-/// The address never to be mailed again.
+/// Reads a reason that a caller can give.
+pub(super) fn read_reason(value: Item<'_>) -> Option<SuppressionReason> {
+    let given = SuppressionReason::GIVEN;
+    value.one_of(&given.map(SuppressionReason::as_str), |name| given.into_iter().find(|reason| reason.as_str() == name))
+}
+
+/// The address, or the domain, never to be mailed again.
 #[derive(ToSchema)]
 #[schema(as = SuppressAddress, rename_all = "camelCase")]
 pub(crate) struct SuppressRequest {
-    /// The address.
+    /// The address; needed unless there is a domain.
     #[schema(format = "email", max_length = 254)]
-    email: String,
+    email: Option<String>,
+    /// The domain, in place of an address. Addresses of exactly this domain are not mailed; its subdomains are domains of
+    /// their own.
+    #[schema(max_length = 254, example = "example.com")]
+    domain: Option<String>,
     #[schema(schema_with = reasons)]
     reason: Option<SuppressionReason>,
     /// Where this comes from, in the caller's words.
@@ -35,17 +44,31 @@ pub(crate) struct SuppressRequest {
 
 impl FromFields for SuppressRequest {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let email = fields.required("email", |value| value.text(0..=1000));
-        let parse = |name: &str| SuppressionReason::parse(name).filter(|_| REASONS.contains(&name));
-        let reason = fields.optional("reason", |value| value.one_of(&REASONS, parse));
+        let email = fields.optional("email", |value| value.text(0..=1000));
+        let domain = fields.optional("domain", |value| value.text(0..=1000));
+        if email == Some(None) && domain == Some(None) {
+            fields.refuse("email", "required", "an address or a domain is needed");
+        }
+        let reason = fields.optional("reason", read_reason);
         let source = fields.optional("source", |value| value.line(1..=200));
-        Some(Self { email: email?, reason: reason?, source: source? })
+        Some(Self { email: email?, domain: domain?, reason: reason?, source: source? })
+    }
+}
+
+impl SuppressRequest {
+    /// What was on the list before. Of somebody erased the address is known from the request alone.
+    fn told(&self, there: Suppression) -> SuppressionResponse {
+        match self.email.as_deref().and_then(Suppressible::parse) {
+            Some(asked) => SuppressionResponse::found(there, &asked),
+            None => SuppressionResponse::from(there),
+        }
     }
 }
 
 impl From<&SuppressRequest> for SuppressAddress {
     fn from(request: &SuppressRequest) -> Self {
-        Self { email: request.email.clone(), reason: request.reason, source: request.source.clone() }
+        let SuppressRequest { email, domain, reason, source } = request;
+        Self { email: email.clone(), domain: domain.clone(), reason: *reason, source: source.clone() }
     }
 }
 
@@ -58,9 +81,10 @@ impl From<SuppressAddressError> for Problem {
     }
 }
 
-/// Puts an address on the list, for all workspaces of the tenant. Once this has answered no delivery to it begins; its
-/// contacts have left their campaigns as `suppressed`, and what was queued for them is cancelled. An address that is on
-/// the list keeps its reason and source, and is answered with 200.
+/// Puts an address or a domain on the list, for all workspaces of the tenant. Once this has answered no delivery to it
+/// begins. Contacts of an address have left their campaigns as `suppressed`, and what was queued for them is cancelled;
+/// contacts of a domain leave when their next mail is due. What is on the list keeps its reason and source, and is
+/// answered with 200.
 #[utoipa::path(
     operation_id = "suppress_address",
     tag = "suppressions",
@@ -76,10 +100,10 @@ pub(crate) async fn suppress_address(caller: Can<AudienceWrite>, body: Body<Supp
         .write(&body.repeat, async |tx| {
             match story::suppress_address(tx, &SuppressAddress::from(&body.value)).await? {
                 Suppressed::Added(added) => {
-                    let location = format!("/api/suppressions/{}", in_path(&added.email_key));
+                    let location = format!("/api/suppressions/{}", in_path(added.entry.key().unwrap_or_default()));
                     Reply::created(location, &SuppressionResponse::from(added))
                 }
-                Suppressed::Already(there) => Reply::ok(&SuppressionResponse::from(there)),
+                Suppressed::Already(there) => Reply::ok(&body.value.told(there)),
             }
         })
         .await

@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use muster_domain::model::footer::TEST_TOKEN;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -26,6 +27,8 @@ pub(super) enum Page {
     Question,
     /// It is done.
     Done,
+    /// The address is that of previews and test mails.
+    Sample,
     /// The address is not one that was in a mail.
     NoSuchLink,
     /// It could not be done now; offers to try again.
@@ -37,6 +40,7 @@ impl Page {
         match self {
             Page::Question => "Unsubscribe?",
             Page::Done => "You are unsubscribed",
+            Page::Sample => "This is a test link",
             Page::NoSuchLink => "This link does not work",
             Page::Failed => "That did not work",
         }
@@ -55,6 +59,11 @@ impl Page {
                 p { "This sender will not e-mail you again. A message that was already on its way may still arrive." }
                 p.soft { "You can close this page." }
             },
+            Page::Sample => html! {
+                h1 { (self.title()) }
+                p { "It stands in a preview or a test e-mail. In a real one, recipients can unsubscribe here." }
+                p.soft { "Nothing was changed." }
+            },
             Page::NoSuchLink => html! {
                 h1 { (self.title()) }
                 p { "Nothing was changed. The address may have been cut off or altered on its way." }
@@ -65,6 +74,14 @@ impl Page {
                 p { "You may not be unsubscribed yet. Please try again in a moment." }
                 (button("Try again"))
             },
+        }
+    }
+
+    /// What a link shows that belongs to no delivery.
+    pub(super) fn of_no_delivery(token: &str) -> HttpResponse {
+        match token {
+            TEST_TOKEN => Page::Sample.answer(StatusCode::OK),
+            _ => Page::NoSuchLink.answer(StatusCode::NOT_FOUND),
         }
     }
 
@@ -121,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_page_loads_nothing_and_runs_nothing() {
-        for page in [Page::Question, Page::Done, Page::NoSuchLink, Page::Failed] {
+        for page in [Page::Question, Page::Done, Page::Sample, Page::NoSuchLink, Page::Failed] {
             let html = page.html().into_string();
             for outside in
                 ["http:", "https:", "<script", "src=", "url(", "@import", " style=", "onclick", "onload", "onerror"]

@@ -20,6 +20,6 @@ use muster_domain::ports::tokens::TokenPurpose;
 pub(crate) async fn show_unsubscribe(state: web::Data<ApiState>, token: web::Path<String>) -> HttpResponse {
     match state.tokens.open(TokenPurpose::Unsubscribe, &token) {
         Some(_) => Page::Question.answer(StatusCode::OK),
-        None => Page::NoSuchLink.answer(StatusCode::NOT_FOUND),
+        None => Page::of_no_delivery(&token),
     }
 }

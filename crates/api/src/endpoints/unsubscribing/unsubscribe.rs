@@ -44,7 +44,7 @@ pub(crate) async fn unsubscribe(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let Some(delivery) = state.tokens.open(TokenPurpose::Unsubscribe, &token) else {
-        return Ok(Page::NoSuchLink.answer(StatusCode::NOT_FOUND));
+        return Ok(Page::of_no_delivery(&token));
     };
     // Read to its end, so that the connection can be used again; what it says makes no difference.
     read_body(&request, payload.into_inner(), BODY_BYTES).await?;

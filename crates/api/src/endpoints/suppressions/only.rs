@@ -1,0 +1,33 @@
+//! Naming one entry in a query string.
+
+use crate::extract::Fields;
+use muster_domain::model::address::{DomainName, EmailAddress};
+use muster_domain::model::suppression::Suppressible;
+use utoipa::IntoParams;
+
+/// Which entry is meant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only describes what `read_only` reads")]
+pub(crate) struct OnlyParams {
+    /// The one of this address, in upper or lower case; not that of its domain.
+    #[param(format = "email", max_length = 254)]
+    email: Option<String>,
+    /// The one of this domain, in upper or lower case.
+    #[param(max_length = 254)]
+    domain: Option<String>,
+}
+
+/// The entry that is named, if one is; `None` when a problem was noted.
+pub(super) fn read_only(fields: &mut Fields<'_>) -> Option<Option<Suppressible>> {
+    let email = fields.optional("email", |value| value.parsed(254, EmailAddress::parse));
+    let domain = fields.optional("domain", |value| value.parsed(254, DomainName::parse));
+    match (email?, domain?) {
+        (Some(_), Some(_)) => {
+            fields.refuse("domain", "not_allowed", "either an address or a domain, not both");
+            None
+        }
+        (Some(email), None) => Some(Some(Suppressible::Address(email))),
+        (None, domain) => Some(domain.map(Suppressible::Domain)),
+    }
+}

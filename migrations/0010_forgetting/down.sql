@@ -1,0 +1,1 @@
+REVOKE UPDATE (detail) ON delivery_decisions FROM muster_app;
