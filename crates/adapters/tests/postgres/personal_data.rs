@@ -146,11 +146,13 @@ fn shown(data: &PersonalData, member: &str) -> String {
             format!("{} {score} {tags:?} {:?} {:?}", email.as_str(), facts.fields, facts.custom_fields)
         }
         "segments" => data.segments.iter().map(|(_, name)| name.as_str()).collect(),
-        "suppressions" => data.suppressions.iter().map(|one| format!("{:?} {}", one.entry.key(), one.source)).collect(),
-        "campaigns" => data.ways.iter().map(|way| format!("{:?}", way.events)).collect(),
+        "suppressions" => {
+            format!("{:?}", data.suppressions.iter().map(|one| (one.entry.key(), &one.source)).collect::<Vec<_>>())
+        }
+        "campaigns" => format!("{:?}", data.ways.iter().map(|way| &way.events).collect::<Vec<_>>()),
         "storedAnswers" => {
             let body = |answer: &[u8]| String::from_utf8_lossy(answer).into_owned();
-            data.answers.iter().map(|one| format!("{} {}", one.key, body(&one.answer.body))).collect()
+            data.answers.iter().map(|one| one.key.clone() + &body(&one.answer.body)).collect()
         }
         other => panic!("the export has no member {other}"),
     }

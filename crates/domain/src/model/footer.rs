@@ -19,7 +19,7 @@ pub struct Footer<'a> {
 impl Footer<'_> {
     /// The HTML with the footer at the end of its body.
     pub fn below_html(&self, mut html: String) -> String {
-        let mut lines: Vec<String> = self.lines().map(|line| escaped(line)).collect();
+        let mut lines: Vec<String> = self.lines().map(escaped).collect();
         if let Some(url) = self.missing_link(&html) {
             lines.push(format!("<a href=\"{}\" style=\"color:#5b6472\">Unsubscribe</a>", escaped(url)));
         }

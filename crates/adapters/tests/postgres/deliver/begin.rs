@@ -119,7 +119,7 @@ async fn whoever_was_erased_gets_no_mail_when_imported_again() {
         let id = queue.text(&format!("SELECT id FROM contacts WHERE contact_no = {number}")).await;
         let command = EraseContact { id: ContactId(id.parse().unwrap()) };
         in_tx(&store, queue.workspace, async |tx| erase_contact(tx, command).await).await.unwrap();
-        assert_eq!(queue.queued('p').await, if suppressed { 0 } else { 1 });
+        assert_eq!(queue.queued('p').await, i64::from(!suppressed));
         // The list from before the erasure, imported again and enrolled.
         queue
             .run(&format!(

@@ -14,7 +14,7 @@ pub(crate) struct LiftQuery(Suppressible);
 
 impl FromFields for LiftQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let only = read_only(fields)?;
+        let only = read_only(fields)?.named();
         if only.is_none() {
             fields.refuse("email", "required", "an address or a domain is needed");
         }

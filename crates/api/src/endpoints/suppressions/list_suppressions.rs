@@ -18,7 +18,7 @@ impl FromFields for ListQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let page = Page::read(fields);
         let only = read_only(fields);
-        Some(Self { page: page?, only: only? })
+        Some(Self { page: page?, only: only?.named() })
     }
 }
 

@@ -18,8 +18,26 @@ pub(crate) struct OnlyParams {
     domain: Option<String>,
 }
 
-/// The entry that is named, if one is; `None` when a problem was noted.
-pub(super) fn read_only(fields: &mut Fields<'_>) -> Option<Option<Suppressible>> {
+/// What a query string names.
+pub(super) enum Only {
+    /// Nothing.
+    Any,
+    /// One entry.
+    This(Suppressible),
+}
+
+impl Only {
+    /// The entry, if one is named.
+    pub(super) fn named(self) -> Option<Suppressible> {
+        match self {
+            Only::Any => None,
+            Only::This(entry) => Some(entry),
+        }
+    }
+}
+
+/// What is named; `None` when a problem was noted.
+pub(super) fn read_only(fields: &mut Fields<'_>) -> Option<Only> {
     let email = fields.optional("email", |value| value.parsed(254, EmailAddress::parse));
     let domain = fields.optional("domain", |value| value.parsed(254, DomainName::parse));
     match (email?, domain?) {
@@ -27,7 +45,8 @@ pub(super) fn read_only(fields: &mut Fields<'_>) -> Option<Option<Suppressible>>
             fields.refuse("domain", "not_allowed", "either an address or a domain, not both");
             None
         }
-        (Some(email), None) => Some(Some(Suppressible::Address(email))),
-        (None, domain) => Some(domain.map(Suppressible::Domain)),
+        (Some(email), None) => Some(Only::This(Suppressible::Address(email))),
+        (None, Some(domain)) => Some(Only::This(Suppressible::Domain(domain))),
+        (None, None) => Some(Only::Any),
     }
 }
