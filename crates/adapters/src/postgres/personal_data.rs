@@ -5,7 +5,7 @@
 //! `export_contact` show it, and plant a canary in it in `tests/postgres/personal_data.rs`.
 
 use Erasure::{Blanked, Gone, Hashed};
-use Holds::{Authored, Person, Plain, Secret};
+use Holds::{Authored, Person, Plain, Secret, Trace};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub enum Holds {
     Authored,
     /// A key or its hash.
     Secret,
+    /// What a recipient did. It stays for the figures, under the number of a contact that is nobody once it is erased. Which
+    /// member of the export shows it; `None` for what is added up from another column.
+    Trace(Option<&'static str>),
     /// Something about a recipient.
     Person {
         /// What becomes of it.
@@ -47,6 +50,7 @@ const DERIVED: Holds = Person { erasure: Blanked, export: None };
 const DERIVED_GONE: Holds = Person { erasure: Gone, export: None };
 const CONTACT: Holds = person(Blanked, "contact");
 const FIELD: Holds = person(Gone, "contact");
+const DONE: Holds = Trace(Some("campaigns"));
 
 /// Every table there is, by name.
 pub const REGISTER: &[Table] = &[
@@ -189,13 +193,13 @@ pub const REGISTER: &[Table] = &[
             ("contact_no", Plain),
             ("step", Plain),
             ("pass", Plain),
-            ("kind", Plain),
-            ("link", Plain),
-            ("total", Plain),
-            ("human_total", Plain),
-            ("first_at", Plain),
-            ("first_human_at", Plain),
-            ("last_human_at", Plain),
+            ("kind", Trace(None)),
+            ("link", Trace(None)),
+            ("total", Trace(None)),
+            ("human_total", Trace(None)),
+            ("first_at", Trace(None)),
+            ("first_human_at", Trace(None)),
+            ("last_human_at", Trace(None)),
         ],
     ),
     (
@@ -236,11 +240,11 @@ pub const REGISTER: &[Table] = &[
             ("contact_no", Plain),
             ("step", Plain),
             ("pass", Plain),
-            ("kind", Plain),
+            ("kind", DONE),
             ("id", Plain),
-            ("link", Plain),
-            ("at", Plain),
-            ("machine", Plain),
+            ("link", DONE),
+            ("at", DONE),
+            ("machine", DONE),
         ],
     ),
     (

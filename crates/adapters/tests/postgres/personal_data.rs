@@ -55,7 +55,7 @@ fn personal() -> impl Iterator<Item = (&'static str, &'static str, Option<&'stat
     REGISTER.iter().flat_map(|(table, columns)| {
         columns.iter().filter_map(|(column, holds)| match holds {
             Holds::Person { export, .. } => Some((*table, *column, *export)),
-            Holds::Plain | Holds::Authored | Holds::Secret => None,
+            Holds::Plain | Holds::Authored | Holds::Secret | Holds::Trace(_) => None,
         })
     })
 }
@@ -115,6 +115,11 @@ async fn plant(database: &TestDatabase, store: &PgStore) -> Contact {
             "INSERT INTO delivery_decisions (tenant_no, campaign_no, contact_no, step, pass, at, decision, evidence, state, \
              detail) VALUES (1, 1, {no}, 9, 9, now(), 'f', 'b', 'd', '421 {CANARY} is out');"
         ),
+        "INSERT INTO links VALUES (1, 1, 9, 5, 'https://zoo.test/aviary'); ".to_owned(),
+        format!(
+            "INSERT INTO events (tenant_no, campaign_no, contact_no, step, pass, kind, id, link, at, machine) \
+             VALUES (1, 1, {no}, 9, 9, 'c', gen_random_uuid(), 5, '2026-05-01T12:34:56Z', 'a');"
+        ),
         format!("INSERT INTO suppressions VALUES (1, '{CANARY}@zoo.test', 'manual', 'a call by {CANARY}', now());"),
         answer(1, "by-id", "[]", &format!("{{\"id\": \"{id}\", \"name\": \"{CANARY}\"}}")),
         answer(1, "by-link", &about, &format!("{{\"html\": \"Hello {CANARY}\"}}")),
@@ -168,6 +173,17 @@ fn canary_in(table: &str, column: &str) -> String {
     }
 }
 
+/// What tells of the planted click in this column.
+fn trace_in(column: &str) -> &'static str {
+    match column {
+        "kind" => "Clicked",
+        "link" => "https://zoo.test/aviary",
+        "at" => "2026-05-01T12:34:56Z",
+        "machine" => "Agent",
+        other => panic!("plant something in {other}. {HELP}"),
+    }
+}
+
 #[tokio::test]
 async fn a_canary_in_every_personal_column_is_exported_and_gone_after_the_erasure() {
     let (database, store) = database().await;
@@ -192,6 +208,13 @@ async fn a_canary_in_every_personal_column_is_exported_and_gone_after_the_erasur
         let told = shown(&data, member).to_lowercase();
         assert!(told.contains(&canary.to_lowercase()), "{table}.{column} is not in {member}: {told}");
     }
+    for (_, columns) in REGISTER {
+        for (column, holds) in *columns {
+            let Holds::Trace(Some(member)) = holds else { continue };
+            let told = shown(&data, member);
+            assert!(told.contains(trace_in(column)), "{column} is not in {member}: {told}");
+        }
+    }
     assert_eq!(data.answers.len(), 4);
 
     in_tx(&store, HERE, async |tx| erase_contact(tx, EraseContact { id: person.id }).await).await.unwrap();
@@ -202,6 +225,7 @@ async fn a_canary_in_every_personal_column_is_exported_and_gone_after_the_erasur
         ("SELECT count(*) AS n FROM segment_members", 0),
         ("SELECT count(*) AS n FROM contacts WHERE erased_at IS NOT NULL", 1),
         ("SELECT count(*) AS n FROM messages WHERE contact_no = 1", 2),
+        ("SELECT count(*) AS n FROM events WHERE contact_no = 1 AND kind = 'c'", 1),
         ("SELECT count(*) AS n FROM messages WHERE detail = 'contact_erased'", 1),
         ("SELECT count(*) AS n FROM enrollments WHERE exit_reason = 'p'", 2),
         ("SELECT count(*) AS n FROM erased_addresses WHERE reason = 'manual'", 1),

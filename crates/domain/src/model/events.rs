@@ -108,6 +108,18 @@ impl Machine {
     pub const ALL: [Machine; 6] =
         [Machine::Head, Machine::Agent, Machine::Soon, Machine::Sweep, Machine::Trap, Machine::AutoReply];
 
+    /// As written in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Machine::Head => "head",
+            Machine::Agent => "agent",
+            Machine::Soon => "too_soon",
+            Machine::Sweep => "every_link",
+            Machine::Trap => "hidden_link",
+            Machine::AutoReply => "auto_reply",
+        }
+    }
+
     /// As rows keep it.
     pub fn code(self) -> u8 {
         match self {

@@ -5,6 +5,7 @@ use crate::model::campaign::Campaign;
 use crate::model::decision::Resolution;
 use crate::model::delivery::DeliveryState;
 use crate::model::enrollment::{ExitReason, Passage, Standing};
+use crate::model::events::{EventKind, Machine};
 use crate::model::figures::{Counts, DayOfStep, StepLine};
 use crate::model::ids::{ContactId, ContactNo, SequenceVersion, StepId, StepNo};
 use async_trait::async_trait;
@@ -92,6 +93,15 @@ pub enum Happened {
         evidence: &'static str,
         /// What the server had replied, or the reason, before.
         detail: Option<String>,
+    },
+    /// The recipient, or a mail server, did something after a mail was sent.
+    Engaged {
+        /// What.
+        kind: EventKind,
+        /// The link that was followed, as its author wrote it.
+        link: Option<String>,
+        /// Why it was no person's doing.
+        machine: Option<Machine>,
     },
 }
 

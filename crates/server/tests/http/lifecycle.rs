@@ -190,6 +190,37 @@ async fn one_contact_can_be_looked_at_and_taken_out() {
 }
 
 #[actix_web::test]
+async fn what_was_done_with_a_mail_is_part_of_the_way() {
+    let app = TestApp::start().await;
+    let id = drip(&app, 1).await;
+    app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
+    app.database
+        .run_sql(
+            "INSERT INTO links SELECT tenant_no, campaign_no, 1, 5, 'https://x.test/a' FROM campaigns; \
+             INSERT INTO events SELECT tenant_no, campaign_no, contact_no, 1, 1, kind, gen_random_uuid(), link, \
+                '2100-01-01T00:00:00Z'::timestamptz + seconds * interval '1 second', machine FROM enrollments, \
+                (VALUES ('u'::\"char\", 0, 3, NULL::\"char\"), ('o', 0, 1, 'a'), ('c', 5, 2, NULL), ('c', 6, 4, NULL)) \
+                AS e (kind, link, seconds, machine)",
+        )
+        .await;
+    let listed = app.get(&format!("/api/campaigns/{id}/enrollments")).await;
+    let contact = listed.json["data"][0]["contactId"].as_str().unwrap();
+    let way = app.get(&format!("/api/campaigns/{id}/enrollments/{contact}")).await;
+    let events = way.json["events"].as_array().unwrap();
+    let told: Vec<_> = events[events.len() - 4..]
+        .iter()
+        .map(|e| json!([e["at"], e["type"], e["stepName"].is_string(), e["link"], e["machine"]]))
+        .collect();
+    let expected = [
+        json!(["2100-01-01T00:00:01.000Z", "email_opened", true, null, "agent"]),
+        json!(["2100-01-01T00:00:02.000Z", "email_clicked", true, "https://x.test/a", null]),
+        json!(["2100-01-01T00:00:03.000Z", "email_unsubscribed", true, null, null]),
+        json!(["2100-01-01T00:00:04.000Z", "email_clicked", true, null, null]),
+    ];
+    assert_eq!(told, expected, "{}", way.text);
+}
+
+#[actix_web::test]
 async fn late_joiners_are_enrolled_once_and_only_into_a_running_campaign() {
     let app = TestApp::start().await;
     let id = drip(&app, 1).await;

@@ -1,7 +1,8 @@
-//! One contact's way: the paths of its moves and the ends of its mails, by time.
+//! One contact's way: the paths of its moves, the ends of its mails and what was done with them, by time.
 
 use super::StoreErrorExt;
 use crate::postgres::deliveries::{decisions, delivery_state};
+use crate::postgres::events::told;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
@@ -64,9 +65,11 @@ pub(super) async fn of(
     for mail in mails {
         events.push(mail_event(mail)?);
     }
-    for decision in decisions::of_contact(conn, key, contact).await? {
-        let at = events.partition_point(|event: &HistoryEvent| event.at <= decision.at);
-        events.insert(at, decision);
+    let decided = decisions::of_contact(conn, key, contact).await?;
+    let engaged = told::of_contact(conn, key, contact).await?;
+    for event in decided.into_iter().chain(engaged) {
+        let at = events.partition_point(|before: &HistoryEvent| before.at <= event.at);
+        events.insert(at, event);
     }
     Ok(events)
 }

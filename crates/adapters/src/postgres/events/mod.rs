@@ -4,6 +4,7 @@
 //! of keys; so two that tell of the same mail come one after the other, and each sees what the other left.
 
 mod rows;
+pub(super) mod told;
 
 use super::{PgUnit, StoreErrorExt};
 use async_trait::async_trait;

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, get};
 use muster_domain::model::decision::Resolution;
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::Passage;
+use muster_domain::model::events::{EventKind, Machine};
 use muster_domain::model::ids::{CampaignId, ContactId, StepId, StepNo};
 use muster_domain::ports::analytics::{Happened, HistoryEvent};
 use muster_domain::usecases::get_enrollment::{self as story, Way};
@@ -38,7 +39,8 @@ pub(crate) struct EventResponse {
     /// What: `enrolled`, `wait_began`, `wait_ended`, `wait_cancelled`, `condition_true`, `condition_false`, `action_done`,
     /// `email_queued`, `completed`, `exited`, and of a mail `email_pending`, `email_sending`, `email_sent`, `email_failed`,
     /// `email_suppressed`, `email_skipped`, `email_in_doubt`, `email_cancelled`; of one that had ended, `email_retried` and
-    /// `email_resolved`.
+    /// `email_resolved`; of what was done with one, `email_opened`, `email_clicked`, `email_replied`, `email_refused`,
+    /// `email_bounced`, `email_complained`, `email_delivered`, `email_unsubscribed`.
     #[serde(rename = "type")]
     what: &'static str,
     /// At which step.
@@ -57,9 +59,16 @@ pub(crate) struct EventResponse {
     /// What the mail server said, or why there was no mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// The link that was followed, as it stands in the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+    /// Why it is taken for a program's doing and not a person's: `head`, `agent`, `too_soon`, `every_link`, `hidden_link`,
+    /// `auto_reply`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<&'static str>,
 }
 
-/// Everything that happened to one contact in a campaign, and why: each step, decision and mail.
+/// Everything that happened to one contact in a campaign, and why: each step, decision and mail, and what was done with it.
 #[utoipa::path(
     operation_id = "get_enrollment",
     tag = "enrollments",
@@ -90,7 +99,7 @@ impl From<Way> for WayResponse {
 impl EventResponse {
     fn new(at: Timestamp, what: &'static str, step: Option<(StepId, String)>) -> Self {
         let (step_id, step_name) = step.map(|(id, name)| (id.0, name)).unzip();
-        Self { at, what, step_id, step_name, reason: None, attempts: None, detail: None }
+        Self { at, what, step_id, step_name, reason: None, attempts: None, detail: None, link: None, machine: None }
     }
 
     fn of(event: HistoryEvent, step: Option<(StepId, String)>) -> Self {
@@ -106,6 +115,9 @@ impl EventResponse {
             Happened::Decided { resolution, evidence, detail } => {
                 let what = if resolution == Resolution::Resend { "email_retried" } else { "email_resolved" };
                 Self { reason: Some(evidence), detail, ..Self::new(at, what, step) }
+            }
+            Happened::Engaged { kind, link, machine } => {
+                Self { link, machine: machine.map(Machine::as_str), ..Self::new(at, engaged(kind), step) }
             }
         }
     }
@@ -135,5 +147,18 @@ fn mail(state: DeliveryState) -> &'static str {
         DeliveryState::Skipped => "email_skipped",
         DeliveryState::InDoubt => "email_in_doubt",
         DeliveryState::Cancelled => "email_cancelled",
+    }
+}
+
+fn engaged(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Opened => "email_opened",
+        EventKind::Clicked => "email_clicked",
+        EventKind::Replied => "email_replied",
+        EventKind::Refused => "email_refused",
+        EventKind::Bounced => "email_bounced",
+        EventKind::Complained => "email_complained",
+        EventKind::Delivered => "email_delivered",
+        EventKind::Unsubscribed => "email_unsubscribed",
     }
 }
