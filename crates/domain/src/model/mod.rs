@@ -3,6 +3,7 @@
 pub mod address;
 pub mod advance;
 pub mod books;
+pub mod bounce;
 pub mod calendar;
 pub mod campaign;
 pub mod contact;
@@ -13,6 +14,7 @@ pub mod effects;
 pub mod enrollment;
 pub mod events;
 pub mod fairness;
+pub mod feedback;
 pub mod field;
 pub mod figures;
 pub mod footer;
