@@ -14,6 +14,7 @@ mod endpoints;
 pub mod extract;
 mod health;
 mod import;
+mod intake;
 pub mod limits;
 mod metrics;
 mod openapi;

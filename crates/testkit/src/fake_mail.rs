@@ -221,6 +221,7 @@ pub fn plain_desk() -> Desk {
         composer: Arc::new(PlainComposer),
         tokens: Arc::new(PlainTokens),
         public_url: "http://localhost".to_owned(),
+        bounce_domain: None,
     }
 }
 

@@ -18,6 +18,8 @@ pub mod feedback;
 pub mod field;
 pub mod figures;
 pub mod footer;
+pub mod guard_rails;
+pub mod hook;
 pub mod ids;
 pub mod import;
 pub mod lifecycle;

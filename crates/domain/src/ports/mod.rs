@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod enrollments;
 pub mod events;
 pub mod feedback;
+pub mod hooks;
 pub mod idempotency;
 pub mod keys;
 pub mod readiness;

@@ -1,8 +1,8 @@
 //! `muster work`: walks contacts through campaigns and sends.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
-    SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey,
+    SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
 use crate::running::{WORKER_POOL, database, signals};
@@ -34,6 +34,9 @@ pub struct WorkArgs {
     /// The mail server.
     #[command(flatten)]
     pub smtp: SmtpArgs,
+    /// Where mails come back.
+    #[command(flatten)]
+    pub bounces: BounceDomainArgs,
     /// The key that signs links.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
@@ -54,6 +57,8 @@ pub struct WorkConfig {
     pub public_url: PublicUrl,
     /// The mail server.
     pub smtp: SmtpConfig,
+    /// Where mails come back, if not to the campaign's sender.
+    pub bounce_domain: Option<String>,
     /// The key that signs links.
     pub secret_key: SecretKey,
     /// Where journals are kept.
@@ -72,6 +77,7 @@ impl WorkArgs {
         let named = self.public.optional(&mut problems);
         let public_url = named.or_else(|| PublicUrl::local(http_addr?).ok());
         let smtp = self.smtp.required(&mut problems);
+        let bounce_domain = self.bounces.optional(&mut problems);
         let secret_key = self.secret.required(&mut problems);
         let state_dir = self.state.resolve(&mut problems, surroundings);
         let config = database_url.zip(public_url).zip(smtp).zip(secret_key).zip(state_dir);
@@ -79,6 +85,7 @@ impl WorkArgs {
             database_url,
             public_url,
             smtp,
+            bounce_domain,
             secret_key,
             state_dir,
         }))
@@ -104,6 +111,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
         store,
         secret: config.secret_key.to_secret(),
         public_url: config.public_url.to_string(),
+        bounce_domain: config.bounce_domain,
         smtp: config.smtp,
         state_dir: folder.to_owned(),
         postal_address: args.launch.postal_address(),

@@ -22,6 +22,8 @@ pub struct WholeSettings<'a> {
     pub public_url: &'a PublicUrl,
     /// The key that signs links.
     pub secret_key: &'a SecretKey,
+    /// Where mails come back, if not to the campaign's sender.
+    pub bounce_domain: Option<String>,
     /// Where mail goes.
     pub smtp: SmtpConfig,
     /// Where journals are kept.
@@ -43,8 +45,16 @@ impl Whole {
     /// # Errors
     /// When something cannot be had that the settings name.
     pub fn start(settings: WholeSettings<'_>) -> anyhow::Result<Self> {
-        let WholeSettings { database_url, listener, public_url, secret_key, smtp, state_dir, postal_address } =
-            settings;
+        let WholeSettings {
+            database_url,
+            listener,
+            public_url,
+            secret_key,
+            bounce_domain,
+            smtp,
+            state_dir,
+            postal_address,
+        } = settings;
         let store = PgStore::new(database_url, API_POOL)?;
         let api = ApiServer::start(
             listener,
@@ -60,6 +70,7 @@ impl Whole {
             store: PgStore::new(database_url, WORKER_POOL)?,
             secret: secret_key.to_secret(),
             public_url: public_url.to_string(),
+            bounce_domain,
             smtp,
             state_dir: state_dir.to_owned(),
             postal_address,

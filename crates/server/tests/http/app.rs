@@ -25,8 +25,7 @@ pub(crate) const SECRET: [u8; 32] = [7; 32];
 /// The API on a free port of the loopback. Stops when dropped. Its verbs speak with a key that has all scopes.
 pub(crate) struct TestApp {
     caller: Caller,
-    server: actix_web::dev::ServerHandle,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _served: Served,
     /// Its database, for looking behind the API.
     pub(crate) database: TestDatabase,
     /// Where test mails go.
@@ -55,9 +54,9 @@ impl TestApp {
             transport: Some(test_transport(smtp).expect("a transport")),
             postal_address,
         });
-        let (address, server, thread) = serve(state);
+        let served = Served::start(state);
         let token = provision(&database, "acme", "main", &Scope::ALL).await;
-        Self { caller: Caller::new(address, token), server, thread: Some(thread), database, sink }
+        Self { caller: Caller::new(served.address, token), _served: served, database, sink }
     }
 
     /// A caller of another tenant on the same server.
@@ -92,7 +91,29 @@ impl Deref for TestApp {
     }
 }
 
-impl Drop for TestApp {
+/// The state over somebody else's database, without mail.
+pub(crate) fn state_over(store: PgStore) -> Arc<ApiState> {
+    let (secret, public_url) = (SecretSlice::from(SECRET.to_vec()), "http://muster.test".to_owned());
+    api_state(ApiSettings { store, secret, public_url, transport: None, postal_address: PostalAddressRule::default() })
+}
+
+/// A server on a free port of the loopback. Stops when dropped.
+pub(crate) struct Served {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    server: actix_web::dev::ServerHandle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Served {
+    /// Serves from now on.
+    pub(crate) fn start(state: Arc<ApiState>) -> Self {
+        let (address, server, thread) = serve(state);
+        Self { address, server, thread: Some(thread) }
+    }
+}
+
+impl Drop for Served {
     fn drop(&mut self) {
         // The command is sent at once; the future only waits for its end.
         drop(self.server.stop(false));

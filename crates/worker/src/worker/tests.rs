@@ -49,6 +49,8 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
     archive.expect_adopt().returning(|| Ok(None));
     let mut transport = MockMailTransport::new();
     transport.expect_sessions_at_most().return_const(2_usize);
+    let mut queue = queue;
+    queue.expect_guarded().returning(|| Ok(Vec::new()));
     WorkerPorts {
         store: Arc::new(NoTransactions),
         queue: Arc::new(queue),
@@ -63,6 +65,7 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
                 composer: Arc::new(MockComposer::new()),
                 tokens: Arc::new(MockTokens::new()),
                 public_url: "http://muster.test".to_owned(),
+                bounce_domain: None,
             },
         },
         reaper: Arc::new(reaper),
