@@ -1,7 +1,9 @@
 //! [`Tokens`] by deterministic authenticated encryption with a synthetic initialisation vector.
 //!
-//! A token is one byte that names the key, a tag of 96 bits, and the delivery's key enciphered:
-//! tag = HMAC-SHA256(mac key, purpose, payload), cut short; payload xor HMAC-SHA256(cipher key, tag).
+//! A token is one byte that names the key, a tag of 96 bits, and the delivery's key enciphered, with which link it is
+//! and where that leads where it is of a link:
+//! tag = HMAC-SHA256(mac key, purpose, payload), cut short; payload xor HMAC-SHA256(cipher key, tag), and behind its
+//! first 32 octets HMAC-SHA256(cipher key, tag, number of the block).
 //! No nonce can repeat harmfully because there is none; the same delivery has the same token, which a Message-ID needs.
 //! Nothing has to be stored or looked up to open one.
 
@@ -9,8 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use muster_domain::model::delivery::DeliveryKey;
-use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
-use muster_domain::ports::tokens::{TokenPurpose, Tokens};
+use muster_domain::model::events::ClickedLink;
+use muster_domain::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo, TenantNo};
+use muster_domain::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};
 
@@ -19,8 +22,10 @@ const TAG: usize = 12;
 /// The parts of a [`DeliveryKey`], big-endian.
 const PAYLOAD: usize = 22;
 const TOKEN: usize = 1 + TAG + PAYLOAD;
+/// What is enciphered at once.
+const BLOCK: usize = 32;
 
-/// Letters of base32 (RFC 4648 section 6) in lower case: mail servers may change the case of a Message-ID or an address.
+/// Letters of base32 (RFC 4648 section 6) in lower case: mail servers may change the case of a Message-ID.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Tokens under the secrets of an installation. All nodes that share them understand each other's.
@@ -39,15 +44,53 @@ impl SealedTokens {
 
 impl Tokens for SealedTokens {
     fn seal(&self, purpose: TokenPurpose, key: DeliveryKey) -> String {
-        write(purpose, &self.current.seal(purpose, to_bytes(key)))
+        write(purpose, &self.current.seal(label(purpose), &to_bytes(key)))
     }
 
     fn open(&self, purpose: TokenPurpose, token: &str) -> Option<DeliveryKey> {
         let sealed = read(purpose, token)?;
-        let keys = std::iter::once(&self.current).chain(&self.previous);
-        keys.filter(|keys| keys.name == sealed[0]).find_map(|keys| keys.open(purpose, &sealed)).map(from_bytes)
+        self.open_with_any(label(purpose), &sealed)?.try_into().ok().map(from_bytes)
+    }
+
+    fn seal_link(&self, link: &TrackedLink) -> String {
+        let mut payload = to_bytes(link.delivery).to_vec();
+        payload.extend(link.link.no.0.to_be_bytes());
+        payload.extend(link.link.of.to_be_bytes());
+        payload.extend(link.target.as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(self.current.seal(LINK_LABEL, &payload))
+    }
+
+    fn open_link(&self, token: &str) -> Option<TrackedLink> {
+        let payload = self.open_with_any(LINK_LABEL, &BASE64_URL_SAFE_NO_PAD.decode(token).ok()?)?;
+        let (delivery, rest) = payload.split_first_chunk::<PAYLOAD>()?;
+        let (no, rest) = rest.split_first_chunk()?;
+        let (of, target) = rest.split_first_chunk()?;
+        let link = ClickedLink { no: LinkNo(i64::from_be_bytes(*no)), of: i16::from_be_bytes(*of) };
+        let target = String::from_utf8(target.to_vec()).ok()?;
+        Some(TrackedLink { delivery: from_bytes(*delivery), link, target })
     }
 }
+
+impl SealedTokens {
+    fn open_with_any(&self, label: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (name, sealed) = sealed.split_first()?;
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.filter(|keys| keys.name == *name).find_map(|keys| keys.open(label, sealed))
+    }
+}
+
+/// What a purpose is told apart by.
+fn label(purpose: TokenPurpose) -> &'static [u8] {
+    match purpose {
+        TokenPurpose::Unsubscribe => b"unsubscribe\0",
+        TokenPurpose::MessageId => b"message-id\0",
+        TokenPurpose::Delivery => b"delivery\0",
+        TokenPurpose::Open => b"open\0",
+    }
+}
+
+/// What links are told apart by from the rest.
+const LINK_LABEL: &[u8] = b"link\0";
 
 /// The keys derived from one secret.
 #[derive(Clone)]
@@ -74,43 +117,44 @@ impl Keys {
         }
     }
 
-    fn seal(&self, purpose: TokenPurpose, payload: [u8; PAYLOAD]) -> [u8; TOKEN] {
-        let mac = self.authenticate(purpose, &payload).finalize().into_bytes();
-        let mut token = [0; TOKEN];
-        token[0] = self.name;
-        token[1..=TAG].copy_from_slice(&mac[..TAG]);
-        let enciphered = self.encipher(&mac[..TAG], payload);
-        token[1 + TAG..].copy_from_slice(&enciphered);
+    fn seal(&self, label: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mac = self.authenticate(label, payload).finalize().into_bytes();
+        let tag = &mac[..TAG];
+        let mut token = Vec::with_capacity(1 + TAG + payload.len());
+        token.push(self.name);
+        token.extend_from_slice(tag);
+        token.extend(self.encipher(tag, payload));
         token
     }
 
-    fn open(&self, purpose: TokenPurpose, token: &[u8; TOKEN]) -> Option<[u8; PAYLOAD]> {
-        let (tag, enciphered) = token[1..].split_at(TAG);
-        let payload = self.encipher(tag, enciphered.try_into().ok()?);
+    /// `sealed` is a token without the name of the key.
+    fn open(&self, label: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (tag, enciphered) = sealed.split_at_checked(TAG)?;
+        let payload = self.encipher(tag, enciphered);
         // Compares in constant time.
-        self.authenticate(purpose, &payload).verify_truncated_left(tag).ok().map(|()| payload)
+        self.authenticate(label, &payload).verify_truncated_left(tag).ok().map(|()| payload)
     }
 
-    fn authenticate(&self, purpose: TokenPurpose, payload: &[u8; PAYLOAD]) -> Hmac<Sha256> {
+    fn authenticate(&self, label: &[u8], payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
-        mac.update(match purpose {
-            TokenPurpose::Unsubscribe => b"unsubscribe\0",
-            TokenPurpose::MessageId => b"message-id\0",
-            TokenPurpose::ReturnPath => b"return-path\0",
-            TokenPurpose::Delivery => b"delivery\0",
-        });
+        mac.update(label);
         mac.update(payload);
         mac
     }
 
     /// Its own inverse.
-    fn encipher(&self, tag: &[u8], mut payload: [u8; PAYLOAD]) -> [u8; PAYLOAD] {
-        let mut cipher = self.cipher.clone();
-        cipher.update(tag);
-        for (byte, key) in payload.iter_mut().zip(cipher.finalize().into_bytes()) {
-            *byte ^= key;
-        }
-        payload
+    fn encipher(&self, tag: &[u8], payload: &[u8]) -> Vec<u8> {
+        let blocks = payload.chunks(BLOCK).zip(0_u32..);
+        let enciphered = blocks.map(|(block, number)| {
+            let mut cipher = self.cipher.clone();
+            cipher.update(tag);
+            if number > 0 {
+                cipher.update(&number.to_be_bytes());
+            }
+            let key = cipher.finalize().into_bytes();
+            block.iter().zip(key).map(|(byte, key)| byte ^ key).collect::<Vec<_>>()
+        });
+        enciphered.flatten().collect()
     }
 }
 
@@ -136,25 +180,27 @@ fn from_bytes(bytes: [u8; PAYLOAD]) -> DeliveryKey {
     }
 }
 
-fn write(purpose: TokenPurpose, token: &[u8; TOKEN]) -> String {
+fn write(purpose: TokenPurpose, token: &[u8]) -> String {
     match purpose {
-        TokenPurpose::MessageId | TokenPurpose::ReturnPath => write_base32(token),
-        TokenPurpose::Unsubscribe | TokenPurpose::Delivery => BASE64_URL_SAFE_NO_PAD.encode(token),
+        TokenPurpose::MessageId => write_base32(token),
+        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open => BASE64_URL_SAFE_NO_PAD.encode(token),
     }
 }
 
 /// `None` for anything that [`write`] does not write.
 fn read(purpose: TokenPurpose, token: &str) -> Option<[u8; TOKEN]> {
     let bytes = match purpose {
-        TokenPurpose::MessageId | TokenPurpose::ReturnPath => read_base32(token)?,
-        TokenPurpose::Unsubscribe | TokenPurpose::Delivery => BASE64_URL_SAFE_NO_PAD.decode(token).ok()?,
+        TokenPurpose::MessageId => read_base32(token)?,
+        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open => {
+            BASE64_URL_SAFE_NO_PAD.decode(token).ok()?
+        }
     };
     bytes.try_into().ok()
 }
 
 /// 35 bytes are 56 letters exactly.
-fn write_base32(bytes: &[u8; TOKEN]) -> String {
-    let mut letters = String::with_capacity(TOKEN / 5 * 8);
+fn write_base32(bytes: &[u8]) -> String {
+    let mut letters = String::with_capacity(bytes.len() / 5 * 8);
     for five in bytes.chunks(5) {
         let group = five.iter().fold(0_u64, |group, byte| group << 8 | u64::from(*byte));
         for place in (0..8).rev() {
@@ -186,7 +232,7 @@ mod tests {
     use super::*;
 
     const PURPOSES: [TokenPurpose; 4] =
-        [TokenPurpose::Unsubscribe, TokenPurpose::MessageId, TokenPurpose::ReturnPath, TokenPurpose::Delivery];
+        [TokenPurpose::Unsubscribe, TokenPurpose::MessageId, TokenPurpose::Delivery, TokenPurpose::Open];
 
     fn secret(byte: u8) -> SecretSlice<u8> {
         SecretSlice::from(vec![byte; 32])
@@ -224,9 +270,9 @@ mod tests {
 
     #[test]
     fn a_token_changed_in_any_bit_does_not_open() {
-        let sealed = tokens().current.seal(TokenPurpose::Unsubscribe, to_bytes(keys()[0]));
+        let sealed = tokens().current.seal(label(TokenPurpose::Unsubscribe), &to_bytes(keys()[0]));
         for bit in 0..TOKEN * 8 {
-            let mut changed = sealed;
+            let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             for purpose in PURPOSES {
                 assert_eq!(tokens().open(purpose, &write(purpose, &changed)), None, "bit {bit}");
@@ -253,12 +299,9 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_one_purpose() {
-        let sealed = tokens().current.seal(TokenPurpose::Unsubscribe, to_bytes(keys()[0]));
+        let sealed = tokens().current.seal(label(TokenPurpose::Unsubscribe), &to_bytes(keys()[0]));
         assert_eq!(tokens().open(TokenPurpose::Delivery, &write(TokenPurpose::Delivery, &sealed)), None);
         assert_eq!(tokens().open(TokenPurpose::MessageId, &write(TokenPurpose::MessageId, &sealed)), None);
-        // These two look the same and stand side by side in every bounce.
-        let id = tokens().seal(TokenPurpose::MessageId, keys()[0]);
-        assert_eq!(tokens().open(TokenPurpose::ReturnPath, &id), None);
     }
 
     #[test]
@@ -272,20 +315,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_mail_survives_a_change_of_case_and_needs_no_quoting() {
-        for purpose in [TokenPurpose::MessageId, TokenPurpose::ReturnPath] {
-            let token = tokens().seal(purpose, keys()[1]);
-            let plain = token.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-            assert!(token.len() <= 64 && plain, "{token}");
-            assert_eq!(tokens().open(purpose, &token.to_uppercase()), Some(keys()[1]));
-        }
+    fn a_message_id_survives_a_change_of_case_and_needs_no_quoting() {
+        let token = tokens().seal(TokenPurpose::MessageId, keys()[1]);
+        assert!(token.len() <= 64 && token.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()), "{token}");
+        assert_eq!(tokens().open(TokenPurpose::MessageId, &token.to_uppercase()), Some(keys()[1]));
     }
 
     #[test]
     fn tokens_of_neighbours_have_nothing_in_common() {
         let [key, ..] = keys();
         let next = DeliveryKey { contact: ContactNo(key.contact.0 + 1), ..key };
-        let sealed = |key| tokens().current.seal(TokenPurpose::Unsubscribe, to_bytes(key));
+        let sealed = |key| tokens().current.seal(label(TokenPurpose::Unsubscribe), &to_bytes(key));
         let same = sealed(key).iter().zip(sealed(next)).skip(1).filter(|(one, other)| **one == *other).count();
         assert!(same < 5, "{same} bytes are the same");
     }
@@ -298,4 +338,68 @@ mod tests {
             "PbCudGab-cKTS1RbDn0iEAzXJm6AJUNLGBXnW0oZK5ro_LE"
         );
     }
+
+    fn links() -> Vec<TrackedLink> {
+        let link = |delivery, no, of, target: &str| TrackedLink {
+            delivery,
+            link: ClickedLink { no: LinkNo(no), of },
+            target: target.to_owned(),
+        };
+        let long = format!("https://example.test/{}", "x".repeat(1_380));
+        vec![
+            link(keys()[0], 1, 1, ""),
+            link(keys()[1], i64::MIN, i16::MAX, "https://example.test/?a=1&b=ü"),
+            link(keys()[2], -7, 3, &long),
+        ]
+    }
+
+    #[test]
+    fn a_link_opens_to_what_was_sealed_and_shows_none_of_it() {
+        for link in links() {
+            let token = tokens().seal_link(&link);
+            assert_eq!(tokens().open_link(&token).as_ref(), Some(&link));
+            assert_eq!(tokens().seal_link(&link), token, "the same every time");
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains("example"));
+            // No block is enciphered as another one: the long target repeats one letter.
+            let blocks: std::collections::HashSet<_> = bytes[1 + TAG + BLOCK..].chunks(BLOCK).collect();
+            assert_eq!(blocks.len(), bytes[1 + TAG + BLOCK..].chunks(BLOCK).count());
+        }
+    }
+
+    #[test]
+    fn a_link_changed_in_any_bit_or_cut_anywhere_does_not_open() {
+        for link in links() {
+            let sealed = BASE64_URL_SAFE_NO_PAD.decode(tokens().seal_link(&link)).unwrap();
+            for bit in 0..sealed.len() * 8 {
+                let mut changed = sealed.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(tokens().open_link(&BASE64_URL_SAFE_NO_PAD.encode(changed)), None, "bit {bit}");
+            }
+            for length in 0..sealed.len() {
+                assert_eq!(tokens().open_link(&BASE64_URL_SAFE_NO_PAD.encode(&sealed[..length])), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_opens_under_its_own_secret_and_for_its_own_purpose_alone() {
+        let [link, ..] = &links()[..] else { panic!("no link") };
+        let token = tokens().seal_link(link);
+        assert_eq!(SealedTokens::new(&secret(2), &[]).open_link(&token), None);
+        assert_eq!(SealedTokens::new(&secret(2), &[secret(3), secret(1)]).open_link(&token).as_ref(), Some(link));
+        for purpose in PURPOSES {
+            assert_eq!(tokens().open(purpose, &token), None);
+            assert_eq!(tokens().open_link(&tokens().seal(purpose, keys()[0])), None);
+        }
+    }
+
+    /// As above: links in mails are followed for years.
+    #[test]
+    fn links_of_today_open_tomorrow() {
+        assert_eq!(tokens().open_link(LINK_OF_TODAY), links().into_iter().nth(1));
+    }
+
+    const LINK_OF_TODAY: &str =
+        "PUDtp3FPuZvsjDbNsCODt30cMfKwYIAZlVztDcJKO8VKIBQaoG-D00Liu0xchYcM4WvSlx6fQXXKxJ0rkjJ5RkVqfRs5OIv--1lo";
 }

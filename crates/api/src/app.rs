@@ -64,12 +64,13 @@ fn build_app(
     app.service(docs::page()).wrap(from_fn(edge)).wrap(TracingLogger::<RequestSpan>::new())
 }
 
-/// Serves the API on `listener` with so many worker threads. Await the server to run it; it ends after
+/// Serves the API on `listener` with so many worker threads. To be called within the runtime that serves. Await the server to run it; it ends after
 /// `server.handle().stop(true)`, when running requests are answered or 20 seconds are over. It minds no signals.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub fn run_server(listener: TcpListener, state: Arc<ApiState>, workers: usize) -> io::Result<Server> {
+    state.ingest.start(&state.store);
     let shared = Shared::new(state);
     if let Some(recorder) = metrics::recorder() {
         tokio::spawn(async move {

@@ -24,6 +24,9 @@ const DEFAULT_HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Left in the extensions of a request that came as HEAD and is answered as GET.
+pub(crate) struct WasHead;
+
 /// The outermost of our own layers.
 pub(crate) async fn edge(
     mut request: ServiceRequest,
@@ -36,6 +39,7 @@ pub(crate) async fn edge(
     if request.method() == Method::HEAD {
         // The connection remembers that it was HEAD and sends no body.
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(WasHead);
     }
     let mut response = match oversized(&request) {
         Some(problem) => request.error_response(problem).map_into_right_body(),

@@ -14,7 +14,7 @@ mod endpoints;
 pub mod extract;
 mod health;
 mod import;
-mod intake;
+mod ingest;
 pub mod limits;
 mod metrics;
 mod openapi;

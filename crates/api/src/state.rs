@@ -2,14 +2,13 @@
 
 use crate::auth::Authenticator;
 use crate::cursor::Cursors;
-use crate::intake::Intake;
-use muster_domain::ports::feedback::FeedbackFormat;
-use muster_domain::ports::hooks::HookSeals;
+use crate::ingest::Ingest;
 use muster_domain::ports::keys::KeyDirectory;
 use muster_domain::ports::readiness::Readiness;
 use muster_domain::ports::store::Store;
 use muster_domain::ports::templates::{Composer, Templates};
 use muster_domain::ports::tokens::Tokens;
+use muster_domain::ports::tracking::Tracker;
 use muster_domain::ports::transport::MailTransport;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::SecretSlice;
@@ -25,16 +24,14 @@ pub struct ApiState {
     pub readiness: Arc<dyn Readiness>,
     /// Cursors of lists.
     pub cursors: Cursors,
+    /// Where opens and clicks go.
+    pub(crate) ingest: Ingest,
     /// Names of deliveries in links.
     pub tokens: Arc<dyn Tokens>,
-    /// Addresses and secrets of hooks.
-    pub hooks: Arc<dyn HookSeals>,
-    /// The forms of reports that hooks take.
-    pub feedback: Vec<Arc<dyn FeedbackFormat>>,
-    /// How many of them at once.
-    pub(crate) intake: Intake,
     /// What checks and renders templates.
     pub templates: Arc<dyn Templates>,
+    /// What knows the links of templates.
+    pub tracker: Arc<dyn Tracker>,
     /// What builds test mails.
     pub composer: Arc<dyn Composer>,
     /// What sends test mails, where a mail server is configured.
@@ -55,12 +52,10 @@ pub struct ApiParts {
     pub readiness: Arc<dyn Readiness>,
     /// Names of deliveries in links, the same as the workers use.
     pub tokens: Arc<dyn Tokens>,
-    /// Addresses and secrets of hooks, made from the installation's secret.
-    pub hooks: Arc<dyn HookSeals>,
-    /// The forms of reports that hooks take.
-    pub feedback: Vec<Arc<dyn FeedbackFormat>>,
     /// What checks and renders templates.
     pub templates: Arc<dyn Templates>,
+    /// What knows the links of templates.
+    pub tracker: Arc<dyn Tracker>,
     /// What builds test mails.
     pub composer: Arc<dyn Composer>,
     /// What sends test mails, where a mail server is configured.
@@ -82,10 +77,9 @@ impl ApiState {
             readiness: parts.readiness,
             cursors: Cursors::new(&parts.secret),
             tokens: parts.tokens,
-            hooks: parts.hooks,
-            feedback: parts.feedback,
-            intake: Intake::default(),
             templates: parts.templates,
+            tracker: parts.tracker,
+            ingest: Ingest::new(),
             composer: parts.composer,
             transport: parts.transport,
             public_url: parts.public_url.trim_end_matches('/').to_owned(),

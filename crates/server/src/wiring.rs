@@ -1,14 +1,13 @@
 //! Ports onto adapters: the only place that knows which is which.
 
 use anyhow::Context;
-use muster_adapters::feedback;
-use muster_adapters::hooks::SealedHooks;
 use muster_adapters::journal::{FileJournal, FileJournalArchive};
 use muster_adapters::mime::MimeComposer;
 use muster_adapters::postgres::PgStore;
 use muster_adapters::smtp::{SmtpConfig, SmtpTransport};
 use muster_adapters::template::MinijinjaTemplates;
 use muster_adapters::tokens::SealedTokens;
+use muster_adapters::tracking::HtmlTracker;
 use muster_api::{ApiParts, ApiState};
 use muster_domain::ports::transport::MailTransport;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
@@ -27,6 +26,8 @@ pub struct ApiSettings {
     pub store: PgStore,
     /// The installation's secret, the same on all nodes.
     pub secret: SecretSlice<u8>,
+    /// Secrets that were in use before: what they sealed still opens.
+    pub previous_secrets: Vec<SecretSlice<u8>>,
     /// Where people reach this installation.
     pub public_url: String,
     /// What sends test mails; without one they are refused.
@@ -42,10 +43,9 @@ pub fn api_state(settings: ApiSettings) -> Arc<ApiState> {
         store: store.clone(),
         keys: store.clone(),
         readiness: store,
-        tokens: Arc::new(SealedTokens::new(&settings.secret, &[])),
-        hooks: Arc::new(SealedHooks::new(&settings.secret)),
-        feedback: feedback::formats(),
+        tokens: Arc::new(SealedTokens::new(&settings.secret, &settings.previous_secrets)),
         templates: Arc::new(MinijinjaTemplates::new()),
+        tracker: Arc::new(HtmlTracker::default()),
         composer: Arc::new(MimeComposer),
         transport: settings.transport,
         secret: settings.secret,
@@ -68,10 +68,10 @@ pub struct WorkerSettings {
     pub store: PgStore,
     /// The installation's secret, the same on all nodes.
     pub secret: SecretSlice<u8>,
+    /// Secrets that were in use before: what they sealed still opens.
+    pub previous_secrets: Vec<SecretSlice<u8>>,
     /// Where people reach this installation.
     pub public_url: String,
-    /// The domain whose mail comes back to Muster, if there is one.
-    pub bounce_domain: Option<String>,
     /// The mail server.
     pub smtp: SmtpConfig,
     /// Where journals are kept.
@@ -85,7 +85,7 @@ pub struct WorkerSettings {
 /// # Errors
 /// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
 pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
-    let WorkerSettings { store, secret, public_url, bounce_domain, smtp, state_dir, postal_address } = settings;
+    let WorkerSettings { store, secret, previous_secrets, public_url, smtp, state_dir, postal_address } = settings;
     let limits = DeliverLimits::for_sessions(smtp.sessions);
     let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
     let journal =
@@ -93,10 +93,10 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
     let store = Arc::new(store);
     let desk = Desk {
         templates: Arc::new(MinijinjaTemplates::new()),
+        tracker: Arc::new(HtmlTracker::default()),
         composer: Arc::new(MimeComposer),
-        tokens: Arc::new(SealedTokens::new(&secret, &[])),
+        tokens: Arc::new(SealedTokens::new(&secret, &previous_secrets)),
         public_url: public_url.trim_end_matches('/').to_owned(),
-        bounce_domain,
     };
     let ports = WorkerPorts {
         store: store.clone(),

@@ -1,9 +1,10 @@
 //! A mail server in memory, for tests of what begins when: it notes the moment of every `MAIL FROM` and every acceptance.
 
 use async_trait::async_trait;
+use muster_adapters::tracking::HtmlTracker;
 use muster_domain::model::delivery::{Attempt, DeliveryKey, SendOutcome};
 use muster_domain::ports::templates::{ComposeError, Composer, MessageParts, TemplateError, TemplateKind, Templates};
-use muster_domain::ports::tokens::{TokenPurpose, Tokens};
+use muster_domain::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
 use muster_domain::ports::transport::{
     DynJournal, Envelope, Journal, MailSession, MailTransport, Phase, TransportError, WireMessage,
 };
@@ -220,8 +221,8 @@ pub fn plain_desk() -> Desk {
         templates: Arc::new(PlainTemplates),
         composer: Arc::new(PlainComposer),
         tokens: Arc::new(PlainTokens),
+        tracker: Arc::new(HtmlTracker::default()),
         public_url: "http://localhost".to_owned(),
-        bounce_domain: None,
     }
 }
 
@@ -264,6 +265,14 @@ impl Tokens for PlainTokens {
     }
 
     fn open(&self, _: TokenPurpose, _: &str) -> Option<DeliveryKey> {
+        None
+    }
+
+    fn seal_link(&self, link: &TrackedLink) -> String {
+        format!("link-{}-{}", link.delivery.contact.0, link.link.no.0)
+    }
+
+    fn open_link(&self, _: &str) -> Option<TrackedLink> {
         None
     }
 }

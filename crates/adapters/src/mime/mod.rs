@@ -45,7 +45,8 @@ impl Composer for MimeComposer {
             message = raw(message, "List-Unsubscribe-Post", "", "List-Unsubscribe=One-Click".to_owned());
         }
 
-        let text = parts.text.clone().unwrap_or_else(|| html_to_text(&parts.html));
+        let text =
+            parts.text.clone().unwrap_or_else(|| html_to_text(parts.untracked_html.as_ref().unwrap_or(&parts.html)));
         let body = MultiPart::alternative()
             .boundary(boundary(&parts.message_id))
             .singlepart(SinglePart::plain(encoded("text", &text)?))

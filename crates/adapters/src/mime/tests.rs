@@ -15,6 +15,7 @@ fn parts() -> MessageParts {
         subject: "Hello Ada".into(),
         html: "<p>Hello <a href=\"https://x.test/a\">Ada</a>.</p>\n".into(),
         text: None,
+        untracked_html: None,
         message_id: "01h8-3.7@sender.test".into(),
         date: Utc.with_ymd_and_hms(2026, 3, 1, 9, 5, 7).unwrap(),
         unsubscribe_url: Some("https://app.test/u/token".into()),

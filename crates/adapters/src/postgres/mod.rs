@@ -29,8 +29,6 @@ mod contacts;
 mod deliveries;
 mod enrollments;
 mod events;
-mod feedback;
-mod hooks;
 mod idempotency;
 mod keys;
 mod readiness;

@@ -8,7 +8,6 @@ mod campaigns;
 mod contacts;
 mod deliver;
 mod events;
-mod feedback;
 mod fixture;
 mod idempotency;
 mod migrations;

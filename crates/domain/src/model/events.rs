@@ -5,14 +5,11 @@ mod sweep;
 
 use super::delivery::DeliveryKey;
 use super::ids::LinkNo;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use summary::{Engagement, Subject, add_change, add_event, take_human};
 pub use sweep::{Click, swept};
-
-/// An open or a click this soon after sending was a program's: no person has the mail on a screen yet.
-pub const TOO_SOON: TimeDelta = TimeDelta::seconds(2);
 
 /// Of one kind no more than about this many events are kept for one mail. Whoever has a mail can repeat its links for
 /// ever; what it costs us has an end.
@@ -93,7 +90,7 @@ pub enum Machine {
     Head,
     /// A program that is known to fetch mail: a scanner, an image proxy.
     Agent,
-    /// Sooner than [`TOO_SOON`] after sending.
+    /// Before the mail server had taken the mail: nobody had it yet.
     Soon,
     /// Every link of the mail within two seconds.
     Sweep,

@@ -1,6 +1,6 @@
 //! Figures of a campaign for people: by day, by step, and the rates with their denominators.
 
-use super::ids::{StepId, StepNo};
+use super::ids::{LinkNo, StepId, StepNo};
 use chrono::NaiveDate;
 use std::ops::AddAssign;
 
@@ -127,6 +127,21 @@ pub struct StepLine {
     pub counts: Counts,
 }
 
+/// A link's line in a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkLine {
+    /// The step it is in.
+    pub step: StepId,
+    /// That step's place.
+    pub order: i16,
+    /// Which link.
+    pub no: LinkNo,
+    /// Its address as its author wrote it; `None` when it came out of a placeholder whole.
+    pub url: Option<String>,
+    /// How often it was followed.
+    pub clicks: Tally,
+}
+
 /// Figures over a range of days. Days and steps both add up to the totals, because both are sums of the same rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -136,6 +151,8 @@ pub struct Report {
     pub totals: Counts,
     /// Every e-mail step, in order.
     pub steps: Vec<StepLine>,
+    /// Every link that was followed, and those of the present texts, by step and in the order of the text.
+    pub links: Vec<LinkLine>,
 }
 
 impl Report {
@@ -153,7 +170,7 @@ impl Report {
                 }
             }
         }
-        Self { days, totals, steps: steps.into_iter().map(|(_, line)| line).collect() }
+        Self { days, totals, steps: steps.into_iter().map(|(_, line)| line).collect(), links: Vec::new() }
     }
 }
 

@@ -6,8 +6,9 @@ use crate::model::decision::Resolution;
 use crate::model::delivery::DeliveryState;
 use crate::model::enrollment::{ExitReason, Passage, Standing};
 use crate::model::events::{EventKind, Machine};
-use crate::model::figures::{Counts, DayOfStep, StepLine};
-use crate::model::ids::{ContactId, ContactNo, SequenceVersion, StepId, StepNo};
+use crate::model::figures::{Counts, DayOfStep, StepLine, Tally};
+use crate::model::ids::{ContactId, ContactNo, LinkNo, SequenceVersion, StepId, StepNo};
+use crate::model::sequence::Sequence;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -126,6 +127,16 @@ pub trait AnalyticsRepo: Send {
         first: NaiveDate,
         last: NaiveDate,
     ) -> StoreResult<Vec<DayOfStep>>;
+    /// Clicks on each link that was followed, over `first..=last` in `timezone`.
+    async fn links(
+        &mut self,
+        campaign: &Campaign,
+        timezone: Tz,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> StoreResult<Vec<(StepNo, LinkNo, Tally)>>;
+    /// Every sequence the campaign ever had, the present one first.
+    async fn sequences(&mut self, campaign: &Campaign) -> StoreResult<Vec<Sequence>>;
     /// Counts since the launch, by step.
     async fn lifetime(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, Counts)>>;
     /// The campaign's e-mail steps, removed ones with mail included, with empty counts.

@@ -40,6 +40,10 @@ pub struct Sender {
     pub reply_to: Option<EmailAddress>,
     /// Whether mails carry one-click unsubscribe headers.
     pub unsubscribe: bool,
+    /// Whether opens are counted.
+    pub track_opens: bool,
+    /// Whether clicks are counted.
+    pub track_clicks: bool,
     /// Who sends, for the footer.
     pub postal_address: Option<String>,
 }

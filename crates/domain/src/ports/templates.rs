@@ -50,6 +50,8 @@ pub struct MessageParts {
     pub html: String,
     /// Text part; made from the HTML when absent.
     pub text: Option<String>,
+    /// The HTML as it was before its links led by way of us, from which the text part is made; `html` when absent.
+    pub untracked_html: Option<String>,
     /// `Message-ID` without angle brackets, derived from the delivery so that a resend is recognisable.
     pub message_id: String,
     /// `Date`.

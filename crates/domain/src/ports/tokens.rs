@@ -1,6 +1,7 @@
 //! Names of deliveries for the outside: opaque, authentic, and always the same for the same delivery.
 
 use crate::model::delivery::DeliveryKey;
+use crate::model::events::ClickedLink;
 
 /// What a token is good for. One made for one purpose opens for no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,10 +10,21 @@ pub enum TokenPurpose {
     Unsubscribe,
     /// The local part of a mail's Message-ID: lower-case letters and digits only.
     MessageId,
-    /// The local part of a mail's return path, to which bounces go: lower-case letters and digits only.
-    ReturnPath,
     /// The id of a delivery in the API.
     Delivery,
+    /// In the address of the image that tells of opens.
+    Open,
+}
+
+/// A link of one mail that leads by way of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedLink {
+    /// In which mail.
+    pub delivery: DeliveryKey,
+    /// Which of its links.
+    pub link: ClickedLink,
+    /// Where it leads in the end.
+    pub target: String,
 }
 
 /// Seals delivery keys into tokens and opens them again.
@@ -22,4 +34,8 @@ pub trait Tokens: Send + Sync {
     fn seal(&self, purpose: TokenPurpose, key: DeliveryKey) -> String;
     /// The key that was sealed; `None` for anything that was not made by [`Tokens::seal`] for `purpose`.
     fn open(&self, purpose: TokenPurpose, token: &str) -> Option<DeliveryKey>;
+    /// The token of a link, target included: nothing has to be looked up to follow it.
+    fn seal_link(&self, link: &TrackedLink) -> String;
+    /// The link that was sealed; `None` for anything that was not made by [`Tokens::seal_link`].
+    fn open_link(&self, token: &str) -> Option<TrackedLink>;
 }

@@ -1,11 +1,15 @@
 //! Figures of a campaign over a range of days.
 
-use crate::model::figures::Report;
-use crate::model::ids::CampaignId;
+use crate::model::campaign::Campaign;
+use crate::model::figures::{LinkLine, Report, StepLine, Tally};
+use crate::model::ids::{CampaignId, LinkNo, StepNo};
 use crate::model::problem::FieldProblems;
+use crate::model::sequence::{Sequence, StepKind};
 use crate::ports::store::{StoreError, Tx};
+use crate::ports::tracking::Tracker;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use std::collections::BTreeMap;
 
 /// No report is longer, in days.
 pub const MAX_DAYS: i64 = 3_660;
@@ -37,8 +41,12 @@ pub enum AnalyticsError {
     Store(#[from] StoreError),
 }
 
-/// The figures by day and by step; both add up to the totals.
-pub async fn get_analytics(tx: &mut Tx, command: GetAnalytics) -> Result<Report, AnalyticsError> {
+/// The figures by day and by step; both add up to the totals. And how often each link was followed.
+pub async fn get_analytics(
+    tx: &mut Tx,
+    tracker: &dyn Tracker,
+    command: GetAnalytics,
+) -> Result<Report, AnalyticsError> {
     let campaign = tx.campaigns().find(command.id).await?.ok_or(AnalyticsError::NotFound)?;
     let days = (command.last - command.first).num_days();
     if days < 0 {
@@ -52,5 +60,58 @@ pub async fn get_analytics(tx: &mut Tx, command: GetAnalytics) -> Result<Report,
     let timezone = command.timezone.unwrap_or(campaign.content.schedule.timezone);
     let rows = tx.analytics().days(&campaign, timezone, command.first, command.last).await?;
     let lines = tx.analytics().step_lines(&campaign).await?;
-    Ok(Report::of(command.first, command.last, &rows, lines))
+    let clicked = tx.analytics().links(&campaign, timezone, command.first, command.last).await?;
+    let links = link_lines(tx, tracker, &campaign, &lines, clicked).await?;
+    Ok(Report { links, ..Report::of(command.first, command.last, &rows, lines) })
+}
+
+/// Links of the present texts with what was counted, then those of texts that are no more.
+async fn link_lines(
+    tx: &mut Tx,
+    tracker: &dyn Tracker,
+    campaign: &Campaign,
+    steps: &[(StepNo, StepLine)],
+    clicked: Vec<(StepNo, LinkNo, Tally)>,
+) -> Result<Vec<LinkLine>, StoreError> {
+    if clicked.is_empty() && !campaign.content.settings.track_clicks {
+        return Ok(Vec::new());
+    }
+    let mut clicked: BTreeMap<(StepNo, LinkNo), Tally> =
+        clicked.into_iter().map(|(step, link, tally)| ((step, link), tally)).collect();
+    let mut sequences = tx.analytics().sequences(campaign).await?.into_iter();
+    let present = sequences.next().map(|sequence| links_of(tracker, &sequence)).unwrap_or_default();
+    let mut found: Vec<(StepNo, LinkNo, String, Tally)> = Vec::new();
+    let mut earlier = BTreeMap::new();
+    for (step, no, url) in sequences.flat_map(|sequence| links_of(tracker, &sequence)) {
+        earlier.entry((step, no)).or_insert(url);
+    }
+    for (step, no, url) in present {
+        let known = found.iter().any(|(other, link, ..)| (*other, *link) == (step, no));
+        let tally = clicked.remove(&(step, no));
+        // A whole placeholder may lead anywhere, or nowhere: it is told of once it was followed.
+        if !known && (tally.is_some() || url.starts_with("http")) {
+            found.push((step, no, url, tally.unwrap_or_default()));
+        }
+    }
+    let gone = clicked.into_iter().map(|((step, no), tally)| (step, no, earlier.remove(&(step, no)), tally));
+    let all: Vec<_> =
+        found.into_iter().map(|(step, no, url, tally)| (step, no, Some(url), tally)).chain(gone).collect();
+    let of_step = |(step, line): &(StepNo, StepLine)| {
+        let (step, id, order) = (*step, line.id, line.order);
+        let mine = all.iter().filter(move |(of, ..)| *of == step).cloned();
+        mine.map(move |(_, no, url, clicks)| LinkLine { step: id, order, no, url, clicks }).collect::<Vec<_>>()
+    };
+    Ok(steps.iter().flat_map(of_step).collect())
+}
+
+/// The links of every mail of a sequence, as they are numbered for sending.
+fn links_of(tracker: &dyn Tracker, sequence: &Sequence) -> Vec<(StepNo, LinkNo, String)> {
+    let links = sequence.steps.iter().flat_map(|step| match &step.kind {
+        StepKind::Email { content, .. } => {
+            let numbered = tracker.number(&content.email_content);
+            numbered.links.iter().map(|(no, url)| (step.no, *no, url.clone())).collect()
+        }
+        _ => Vec::new(),
+    });
+    links.collect()
 }

@@ -115,6 +115,7 @@ fn mail(
         to_email: to.as_str().to_owned(),
         subject: format!("[Test] {}", rendered.subject),
         html: footer.below_html(rendered.html),
+        untracked_html: None,
         text: rendered.text.map(|text| footer.below_text(text)),
         message_id: format!("test.{}.{stamp}.{place}@{}", campaign.id, from.domain()),
         date: now,

@@ -7,7 +7,8 @@ use crate::model::merge::merge_values_with;
 use crate::model::sequence::{EmailContent, StepKind};
 use crate::ports::delivery::{Letter, Sender};
 use crate::ports::templates::{ComposeError, Composer, MessageParts, TemplateError, TemplateKind, Templates};
-use crate::ports::tokens::{TokenPurpose, Tokens};
+use crate::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
+use crate::ports::tracking::{ATTRIBUTES, Marks, Tracker};
 use crate::ports::transport::WireMessage;
 use std::sync::Arc;
 
@@ -20,11 +21,10 @@ pub struct Desk {
     pub composer: Arc<dyn Composer>,
     /// Names deliveries for the outside.
     pub tokens: Arc<dyn Tokens>,
+    /// Puts in what counts opens and clicks.
+    pub tracker: Arc<dyn Tracker>,
     /// Where unsubscribe links lead, without a slash at the end.
     pub public_url: String,
-    /// The domain whose mail comes back to Muster. With one, every mail has a return path of its own there (VERP), which
-    /// names the delivery to whoever reports that it bounced; without one, bounces go to the campaign's sender.
-    pub bounce_domain: Option<String>,
 }
 
 /// Why a mail cannot be made; trying again would not help. Holds nothing personal.
@@ -84,27 +84,57 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
     let key = letter.claimed.attempt.key;
     let step = letter.sequence.step(key.step).map(|step| &step.kind);
     let Some(StepKind::Email { content, .. }) = step else { return Err(LetterError::NotAMail) };
-    let Sender { from_email, from_name, reply_to, unsubscribe, postal_address } = letter.sender.as_ref();
+    let Sender { from_email, from_name, reply_to, unsubscribe, postal_address, .. } = letter.sender.as_ref();
     let unsubscribe_url = unsubscribe.then(|| unsubscribe_url(desk, key));
+    let numbered = letter.sender.track_clicks.then(|| numbered(desk, content));
+    let content = numbered.as_ref().unwrap_or(content);
     let texts = render_texts(desk.templates.as_ref(), content, &letter.facts, unsubscribe_url.as_deref())?;
     let footer = Footer { postal_address: postal_address.as_deref(), unsubscribe_url: unsubscribe_url.as_deref() };
+    let html = footer.below_html(texts.html);
+    let tracked = track(desk, letter, &html, unsubscribe_url.as_deref());
+    let (html, untracked_html) = match tracked {
+        Some(tracked) => (tracked, Some(html)),
+        None => (html, None),
+    };
     let parts = MessageParts {
         from_email: from_email.as_str().to_owned(),
         from_name: from_name.clone(),
         reply_to: reply_to.as_ref().map(|address| address.as_str().to_owned()),
         to_email: letter.recipient.as_str().to_owned(),
         subject: texts.subject,
-        html: footer.below_html(texts.html),
+        html,
         text: texts.text.map(|text| footer.below_text(text)),
+        untracked_html,
         message_id: format!("{}@{}", desk.tokens.seal(TokenPurpose::MessageId, key), from_email.domain()),
         date: letter.claimed.queued_at,
         unsubscribe_url,
     };
-    let mut message = desk.composer.compose(&parts)?;
-    if let Some(domain) = &desk.bounce_domain {
-        message.envelope.from = format!("{}@{domain}", desk.tokens.seal(TokenPurpose::ReturnPath, key));
+    Ok(desk.composer.compose(&parts)?)
+}
+
+/// The content with its links numbered.
+fn numbered(desk: &Desk, content: &EmailContent) -> EmailContent {
+    EmailContent { email_content: desk.tracker.number(&content.email_content).source.clone(), ..content.clone() }
+}
+
+/// The HTML with what counts opens and clicks; `None` where it stays as it is.
+fn track(desk: &Desk, letter: &Letter, html: &str, unsubscribe_url: Option<&str>) -> Option<String> {
+    let Sender { track_opens, track_clicks, .. } = *letter.sender;
+    if !track_opens && !track_clicks && !html.contains(ATTRIBUTES) {
+        return None;
     }
-    Ok(message)
+    let delivery = letter.claimed.attempt.key;
+    let pixel = format!("{}/t/o/{}.gif", desk.public_url, desk.tokens.seal(TokenPurpose::Open, delivery));
+    let links = |link, target: &str| {
+        let token = desk.tokens.seal_link(&TrackedLink { delivery, link, target: target.to_owned() });
+        format!("{}/t/c/{token}", desk.public_url)
+    };
+    let marks = Marks {
+        pixel: track_opens.then_some(pixel.as_str()),
+        links: if track_clicks { Some(&links) } else { None },
+        spared: unsubscribe_url,
+    };
+    Some(desk.tracker.track(html, &marks))
 }
 
 fn unsubscribe_url(desk: &Desk, key: DeliveryKey) -> String {
@@ -116,11 +146,13 @@ mod tests {
     use super::*;
     use crate::model::address::EmailAddress;
     use crate::model::delivery::{Attempt, Epoch};
-    use crate::model::ids::{CampaignNo, ContactNo, Pass, SequenceVersion, StepId, StepNo, TenantNo};
+    use crate::model::events::ClickedLink;
+    use crate::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, SequenceVersion, StepId, StepNo, TenantNo};
     use crate::model::sequence::{Explicit, Sequence, Step, Target};
     use crate::ports::delivery::Claimed;
     use crate::ports::templates::{MockComposer, MockTemplates};
     use crate::ports::tokens::MockTokens;
+    use crate::ports::tracking::NumberedTemplate;
     use crate::ports::transport::Envelope;
 
     fn letter(unsubscribe: bool) -> Letter {
@@ -162,8 +194,24 @@ mod tests {
                 reply_to: None,
                 unsubscribe,
                 postal_address: unsubscribe.then(|| "1 Main Street".to_owned()),
+                track_opens: false,
+                track_clicks: false,
             }),
             sequence: Arc::new(Sequence { steps: vec![step] }),
+        }
+    }
+
+    /// Says what it was told to do.
+    struct PlainTracker;
+
+    impl Tracker for PlainTracker {
+        fn number(&self, template: &str) -> Arc<NumberedTemplate> {
+            Arc::new(NumberedTemplate { source: format!("numbered {template}"), links: Vec::new() })
+        }
+
+        fn track(&self, html: &str, marks: &Marks<'_>) -> String {
+            let link = marks.links.map(|link| link(ClickedLink { no: LinkNo(7), of: 2 }, "target"));
+            format!("{html} pixel {:?} link {link:?} spared {:?}", marks.pixel, marks.spared)
         }
     }
 
@@ -172,29 +220,14 @@ mod tests {
         templates.expect_render().returning(|_, source, _| Ok(format!("<{source}>")));
         let mut tokens = MockTokens::new();
         tokens.expect_seal().returning(|purpose, key| format!("{purpose:?}{}", key.contact.0));
+        tokens.expect_seal_link().returning(|link| format!("{}-of-{}-{}", link.link.no.0, link.link.of, link.target));
         Desk {
             templates: Arc::new(templates),
             composer: Arc::new(composer),
             tokens: Arc::new(tokens),
+            tracker: Arc::new(PlainTracker),
             public_url: "https://m.example".to_owned(),
-            bounce_domain: None,
         }
-    }
-
-    #[test]
-    fn with_a_bounce_domain_every_mail_comes_back_to_an_address_of_its_own() {
-        let sent_from = |bounce_domain: Option<&str>| {
-            let mut composer = MockComposer::new();
-            composer.expect_compose().returning(|parts| {
-                let envelope = Envelope { from: parts.from_email.clone(), to: parts.to_email.clone() };
-                Ok(WireMessage { envelope, data: Vec::new() })
-            });
-            let desk = Desk { bounce_domain: bounce_domain.map(str::to_owned), ..desk(composer) };
-            write_letter(&desk, &letter(true)).unwrap().envelope
-        };
-        assert_eq!(sent_from(Some("bounces.example")).from, "ReturnPath3@bounces.example");
-        assert_eq!(sent_from(Some("bounces.example")).to, "ada@example.org");
-        assert_eq!(sent_from(None).from, "news@Example.com");
     }
 
     fn composed(letter: &Letter) -> MessageParts {
@@ -234,6 +267,32 @@ mod tests {
     fn without_unsubscribing_there_is_no_link() {
         let parts = composed(&letter(false));
         assert_eq!((parts.unsubscribe_url, parts.html.as_str()), (None, "<html>"));
+    }
+
+    fn tracked(opens: bool, clicks: bool) -> MessageParts {
+        let mut letter = letter(true);
+        let sender = (*letter.sender).clone();
+        letter.sender = Arc::new(Sender { track_opens: opens, track_clicks: clicks, postal_address: None, ..sender });
+        composed(&letter)
+    }
+
+    #[test]
+    fn opens_and_clicks_are_counted_as_the_campaign_says() {
+        let spared = "spared Some(\"https://m.example/u/Unsubscribe3\")";
+        let pixel = "pixel Some(\"https://m.example/t/o/Open3.gif\")";
+        let link = "link Some(\"https://m.example/t/c/7-of-2-target\")";
+        for (opens, clicks, numbered, told) in [
+            (true, false, "<html>", format!("{pixel} link None {spared}")),
+            (false, true, "<numbered html>", format!("pixel None {link} {spared}")),
+            (true, true, "<numbered html>", format!("{pixel} {link} {spared}")),
+        ] {
+            let parts = tracked(opens, clicks);
+            let plain = parts.untracked_html.unwrap();
+            assert!(plain.starts_with(numbered) && plain.contains("/u/Unsubscribe3"), "{plain}");
+            assert_eq!(parts.html, format!("{plain} {told}"));
+        }
+        let plain = tracked(false, false);
+        assert!(plain.html.starts_with("<html>") && !plain.html.contains("pixel") && plain.untracked_html.is_none());
     }
 
     #[test]

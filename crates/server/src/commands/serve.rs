@@ -54,6 +54,8 @@ pub struct ServeConfig {
     pub smtp: Option<SmtpConfig>,
     /// The key that signs links.
     pub secret_key: SecretKey,
+    /// Keys that were in use before.
+    pub previous_keys: Vec<SecretKey>,
 }
 
 impl ServeArgs {
@@ -68,6 +70,7 @@ impl ServeArgs {
         let public_url = self.public.optional(&mut problems);
         let smtp = self.smtp.optional(&mut problems);
         let secret_key = self.secret.required(&mut problems);
+        let previous_keys = self.secret.previous(&mut problems);
         let config = database_url.zip(http_addr).zip(secret_key);
         problems.finish(config.map(|((database_url, http_addr), secret_key)| ServeConfig {
             database_url,
@@ -75,6 +78,7 @@ impl ServeArgs {
             public_url,
             smtp,
             secret_key,
+            previous_keys,
         }))
     }
 }
@@ -95,6 +99,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let settings = ApiSettings {
         store: store.clone(),
         secret: config.secret_key.to_secret(),
+        previous_secrets: config.previous_keys.iter().map(SecretKey::to_secret).collect(),
         public_url: public_url.to_string(),
         transport: config.smtp.map(test_transport).transpose()?,
         postal_address: args.launch.postal_address(),

@@ -7,7 +7,6 @@ use super::{ConfigProblems, PublicUrl, SecretKey, Setting, StateDir, Surrounding
 use clap::Args;
 use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use muster_adapters::smtp::SmtpConfig;
-use muster_domain::model::address::EmailAddress;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
@@ -90,30 +89,6 @@ impl PublicUrlArgs {
     }
 }
 
-/// `--bounce-domain`.
-#[derive(Debug, Clone, Args)]
-pub struct BounceDomainArgs {
-    /// A domain of its own whose mail is piped to Muster: mails come back there [default: to the campaign's sender].
-    #[arg(long, env = "MUSTER_BOUNCE_DOMAIN", value_name = "DOMAIN")]
-    pub bounce_domain: Option<String>,
-}
-
-impl BounceDomainArgs {
-    /// The domain if one is given, in lower case.
-    pub fn optional(&self, problems: &mut ConfigProblems) -> Option<String> {
-        problems.take(Setting::BOUNCE_DOMAIN, bounce_domain(text(self.bounce_domain.as_ref())?))
-    }
-}
-
-/// Whether mail can be addressed there, with names of the length that return paths have.
-fn bounce_domain(domain: &str) -> Result<String, &'static str> {
-    let address = EmailAddress::parse(&format!("{}@{domain}", "x".repeat(64)));
-    let address = address.map_err(|_| "is no domain; expected something like bounces.example.com");
-    address.map(|address| address.domain()).and_then(|parsed| {
-        if parsed.eq_ignore_ascii_case(domain) { Ok(parsed) } else { Err("is an address; expected its domain only") }
-    })
-}
-
 /// `--smtp-url`.
 #[derive(Debug, Clone, Args)]
 pub struct SmtpArgs {
@@ -148,12 +123,22 @@ pub struct SecretKeyArgs {
     /// The key that signs links, 64 hex digits, the same for all processes; better given by the variable.
     #[arg(long, env = "MUSTER_SECRET_KEY", value_name = "HEX", hide_env_values = true, value_parser = secret())]
     pub secret_key: Option<SecretString>,
+    /// Keys that signed links before, separated by commas: what they signed is still understood.
+    #[arg(long, env = "MUSTER_SECRET_KEY_PREVIOUS", value_name = "HEX,…", hide_env_values = true, value_parser = secret())]
+    pub secret_key_previous: Option<SecretString>,
 }
 
 impl SecretKeyArgs {
     /// The key if one is given.
     pub fn optional(&self, problems: &mut ConfigProblems) -> Option<SecretKey> {
         problems.take(Setting::SECRET_KEY, SecretKey::parse(given(self.secret_key.as_ref())?))
+    }
+
+    /// The keys that were in use before, the latest first.
+    pub fn previous(&self, problems: &mut ConfigProblems) -> Vec<SecretKey> {
+        let Some(keys) = given(self.secret_key_previous.as_ref()) else { return Vec::new() };
+        let keys = keys.expose_secret().split(',').map(|key| SecretKey::parse(&key.to_owned().into()));
+        problems.take(Setting::SECRET_KEY_PREVIOUS, keys.collect()).unwrap_or_default()
     }
 
     /// The key; noted as missing when there is none.

@@ -9,8 +9,7 @@ mod setting;
 mod state_dir;
 
 pub use args::{
-    BounceDomainArgs, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs,
-    StateDirArgs,
+    DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs, StateDirArgs,
 };
 pub use http_addr::parse_http_addr;
 pub use problems::ConfigProblems;

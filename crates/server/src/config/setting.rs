@@ -22,12 +22,12 @@ impl Setting {
     pub const HTTP_ADDR: Self = Self::new("--http-addr", "MUSTER_HTTP_ADDR");
     /// The mail server.
     pub const SMTP_URL: Self = Self::new("--smtp-url", "MUSTER_SMTP_URL");
-    /// Where mails come back.
-    pub const BOUNCE_DOMAIN: Self = Self::new("--bounce-domain", "MUSTER_BOUNCE_DOMAIN");
     /// The base of links in mails.
     pub const PUBLIC_URL: Self = Self::new("--public-url", "MUSTER_PUBLIC_URL");
     /// The key that signs links and cursors.
     pub const SECRET_KEY: Self = Self::new("--secret-key", "MUSTER_SECRET_KEY");
+    /// Keys that signed before.
+    pub const SECRET_KEY_PREVIOUS: Self = Self::new("--secret-key-previous", "MUSTER_SECRET_KEY_PREVIOUS");
     /// Where journals and the embedded database live.
     pub const STATE_DIR: Self = Self::new("--state-dir", "MUSTER_STATE_DIR");
     /// PostgreSQL's programs.
@@ -44,9 +44,9 @@ impl Setting {
         Self::DATABASE_URL,
         Self::HTTP_ADDR,
         Self::SMTP_URL,
-        Self::BOUNCE_DOMAIN,
         Self::PUBLIC_URL,
         Self::SECRET_KEY,
+        Self::SECRET_KEY_PREVIOUS,
         Self::STATE_DIR,
         Self::PG_BIN,
         Self::REQUIRE_POSTAL_ADDRESS,

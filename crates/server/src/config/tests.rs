@@ -43,6 +43,17 @@ fn serve_takes_what_it_needs_and_knows_the_rest() {
 }
 
 #[test]
+fn keys_that_were_in_use_before_are_kept_in_their_order() {
+    let keys = format!("{}, {}", "0a".repeat(32), "0b".repeat(32));
+    let config = parse::<ServeArgs>(&[&DATABASE, &KEY, &["--secret-key-previous", &keys]]).resolve().unwrap();
+    let first: Vec<u8> = config.previous_keys.iter().map(|key| key.expose()[0]).collect();
+    assert_eq!(first, [10, 11]);
+    let short = "5ecre7".repeat(4);
+    let said = said(parse::<ServeArgs>(&[&DATABASE, &KEY, &["--secret-key-previous", &short]]).resolve());
+    assert!(said.contains("--secret-key-previous (MUSTER_SECRET_KEY_PREVIOUS)") && !said.contains(&short), "{said}");
+}
+
+#[test]
 fn everything_that_is_missing_is_said_at_once_with_the_next_step() {
     let said = said(parse::<WorkArgs>(&[]).resolve(&at_home()));
     assert!(said.starts_with("3 settings are missing or not usable:\n"), "{said}");
@@ -93,19 +104,6 @@ fn work_builds_links_on_the_address_of_serve_unless_told_otherwise() {
     assert_eq!(public(&[]), "http://127.0.0.1:8080");
     assert_eq!(public(&["--http-addr", "127.0.0.1:9000"]), "http://127.0.0.1:9000");
     assert_eq!(public(&["--public-url", "https://mail.example.com/"]), "https://mail.example.com");
-}
-
-#[test]
-fn mails_come_back_to_the_sender_unless_a_domain_is_made_for_it() {
-    let resolved = |flags: &[&str]| parse::<WorkArgs>(&[&DATABASE, &KEY, &MAIL, flags]).resolve(&at_home());
-    assert_eq!(resolved(&[]).unwrap().bounce_domain, None);
-    let named = resolved(&["--bounce-domain", " Bounces.Example.com "]).unwrap();
-    assert_eq!(named.bounce_domain.as_deref(), Some("bounces.example.com"));
-    let long = format!("{}.example", "a.".repeat(100));
-    for bad in ["bounces@example.com", "@example.com", "localhost", "b c.example", "https://example.com", &long] {
-        let said = said(resolved(&["--bounce-domain", bad]));
-        assert!(said.contains("--bounce-domain (MUSTER_BOUNCE_DOMAIN): is"), "{bad}: {said}");
-    }
 }
 
 #[test]

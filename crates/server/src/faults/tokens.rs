@@ -2,7 +2,7 @@
 
 use muster_adapters::faults::Bug;
 use muster_domain::model::delivery::DeliveryKey;
-use muster_domain::ports::tokens::{TokenPurpose, Tokens};
+use muster_domain::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
 use std::sync::Arc;
 
 pub(super) struct Faulty {
@@ -20,5 +20,13 @@ impl Tokens for Faulty {
 
     fn open(&self, purpose: TokenPurpose, token: &str) -> Option<DeliveryKey> {
         self.inner.open(purpose, token)
+    }
+
+    fn seal_link(&self, link: &TrackedLink) -> String {
+        self.inner.seal_link(link)
+    }
+
+    fn open_link(&self, token: &str) -> Option<TrackedLink> {
+        self.inner.open_link(token)
     }
 }

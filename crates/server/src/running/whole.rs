@@ -22,8 +22,8 @@ pub struct WholeSettings<'a> {
     pub public_url: &'a PublicUrl,
     /// The key that signs links.
     pub secret_key: &'a SecretKey,
-    /// Where mails come back, if not to the campaign's sender.
-    pub bounce_domain: Option<String>,
+    /// Keys that were in use before.
+    pub previous_keys: &'a [SecretKey],
     /// Where mail goes.
     pub smtp: SmtpConfig,
     /// Where journals are kept.
@@ -50,17 +50,19 @@ impl Whole {
             listener,
             public_url,
             secret_key,
-            bounce_domain,
+            previous_keys,
             smtp,
             state_dir,
             postal_address,
         } = settings;
         let store = PgStore::new(database_url, API_POOL)?;
+        let previous = || previous_keys.iter().map(SecretKey::to_secret).collect();
         let api = ApiServer::start(
             listener,
             ApiSettings {
                 store: store.clone(),
                 secret: secret_key.to_secret(),
+                previous_secrets: previous(),
                 public_url: public_url.to_string(),
                 transport: Some(test_transport(smtp.clone())?),
                 postal_address,
@@ -69,8 +71,8 @@ impl Whole {
         let engine = Engine::start(WorkerSettings {
             store: PgStore::new(database_url, WORKER_POOL)?,
             secret: secret_key.to_secret(),
+            previous_secrets: previous(),
             public_url: public_url.to_string(),
-            bounce_domain,
             smtp,
             state_dir: state_dir.to_owned(),
             postal_address,

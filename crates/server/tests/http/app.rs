@@ -21,11 +21,14 @@ use std::time::Duration;
 
 /// The installation's secret.
 pub(crate) const SECRET: [u8; 32] = [7; 32];
+/// The one before.
+pub(crate) const PREVIOUS_SECRET: [u8; 32] = [6; 32];
 
 /// The API on a free port of the loopback. Stops when dropped. Its verbs speak with a key that has all scopes.
 pub(crate) struct TestApp {
     caller: Caller,
-    _served: Served,
+    server: actix_web::dev::ServerHandle,
+    thread: Option<std::thread::JoinHandle<()>>,
     /// Its database, for looking behind the API.
     pub(crate) database: TestDatabase,
     /// Where test mails go.
@@ -50,13 +53,14 @@ impl TestApp {
         let state = api_state(ApiSettings {
             store: store(&database),
             secret: SecretSlice::from(SECRET.to_vec()),
+            previous_secrets: vec![SecretSlice::from(PREVIOUS_SECRET.to_vec())],
             public_url: "http://muster.test".to_owned(),
             transport: Some(test_transport(smtp).expect("a transport")),
             postal_address,
         });
-        let served = Served::start(state);
+        let (address, server, thread) = serve(state);
         let token = provision(&database, "acme", "main", &Scope::ALL).await;
-        Self { caller: Caller::new(served.address, token), _served: served, database, sink }
+        Self { caller: Caller::new(address, token), server, thread: Some(thread), database, sink }
     }
 
     /// A caller of another tenant on the same server.
@@ -91,29 +95,7 @@ impl Deref for TestApp {
     }
 }
 
-/// The state over somebody else's database, without mail.
-pub(crate) fn state_over(store: PgStore) -> Arc<ApiState> {
-    let (secret, public_url) = (SecretSlice::from(SECRET.to_vec()), "http://muster.test".to_owned());
-    api_state(ApiSettings { store, secret, public_url, transport: None, postal_address: PostalAddressRule::default() })
-}
-
-/// A server on a free port of the loopback. Stops when dropped.
-pub(crate) struct Served {
-    /// Where it is.
-    pub(crate) address: SocketAddr,
-    server: actix_web::dev::ServerHandle,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Served {
-    /// Serves from now on.
-    pub(crate) fn start(state: Arc<ApiState>) -> Self {
-        let (address, server, thread) = serve(state);
-        Self { address, server, thread: Some(thread) }
-    }
-}
-
-impl Drop for Served {
+impl Drop for TestApp {
     fn drop(&mut self) {
         // The command is sent at once; the future only waits for its end.
         drop(self.server.stop(false));

@@ -69,9 +69,10 @@ async fn the_document_lists_every_route_that_answers_and_no_other() {
     let paths = document.json["paths"].as_object().expect("paths");
     let methods = ["get", "post", "put", "patch", "delete"];
     for (path, item) in paths {
-        let concrete = path
-            .split('/')
-            .map(|part| if part.starts_with('{') { "0198c0de-0000-7000-8000-000000000000" } else { part });
+        let concrete = path.split('/').map(|part| match part.split_once('}') {
+            Some((_, end)) => format!("0198c0de-0000-7000-8000-000000000000{end}"),
+            None => part.to_owned(),
+        });
         let concrete = concrete.collect::<Vec<_>>().join("/");
         for method in methods {
             let verb = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");

@@ -53,8 +53,8 @@ async fn every_type_of_step_reads_back_as_it_was_written() {
     )
     .await;
     let stats = json!({
-        "emailsSent": 0, "emailsDelivered": 0, "emailsBounced": 0, "uniqueOpens": 0, "humanUniqueOpens": 0,
-        "uniqueClicks": 0, "humanUniqueClicks": 0, "replies": 0, "spamComplaints": 0, "unsubscribes": 0
+        "emailsSent": 0, "emailsDelivered": 0, "emailsBounced": 0, "uniqueOpens": 0, "allUniqueOpens": 0,
+        "uniqueClicks": 0, "allUniqueClicks": 0, "replies": 0, "spamComplaints": 0, "unsubscribes": 0
     });
     let campaign = path.split('/').nth(3).expect("an id");
     let common = |n: usize| json!({ "id": steps[n]["id"], "campaignId": campaign, "stepOrder": n + 1, "stats": stats });

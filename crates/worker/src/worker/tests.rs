@@ -6,6 +6,7 @@ use muster_domain::ports::delivery::{MockDeliveryStore, MockReaper, ReapReport};
 use muster_domain::ports::store::{StoreError, Tx, Workspace};
 use muster_domain::ports::templates::{MockComposer, MockTemplates};
 use muster_domain::ports::tokens::MockTokens;
+use muster_domain::ports::tracking::{Marks, NumberedTemplate, Tracker};
 use muster_domain::ports::transport::{MockJournal, MockJournalArchive, MockMailTransport};
 use muster_domain::ports::work::{MockTimeLapse, MockWorkQueue, WorkAtHand};
 use muster_domain::usecases::write_letter::Desk;
@@ -49,8 +50,6 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
     archive.expect_adopt().returning(|| Ok(None));
     let mut transport = MockMailTransport::new();
     transport.expect_sessions_at_most().return_const(2_usize);
-    let mut queue = queue;
-    queue.expect_guarded().returning(|| Ok(Vec::new()));
     WorkerPorts {
         store: Arc::new(NoTransactions),
         queue: Arc::new(queue),
@@ -64,12 +63,25 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
                 templates: Arc::new(MockTemplates::new()),
                 composer: Arc::new(MockComposer::new()),
                 tokens: Arc::new(MockTokens::new()),
+                tracker: Arc::new(NoTracker),
                 public_url: "http://muster.test".to_owned(),
-                bounce_domain: None,
             },
         },
         reaper: Arc::new(reaper),
         archive: Arc::new(archive),
+    }
+}
+
+/// Nothing is rewritten here.
+struct NoTracker;
+
+impl Tracker for NoTracker {
+    fn number(&self, template: &str) -> Arc<NumberedTemplate> {
+        Arc::new(NumberedTemplate { source: template.to_owned(), links: Vec::new() })
+    }
+
+    fn track(&self, html: &str, _: &Marks<'_>) -> String {
+        html.to_owned()
     }
 }
 

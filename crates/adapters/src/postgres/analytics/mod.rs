@@ -4,6 +4,7 @@ mod enrollments;
 mod figures;
 mod history;
 mod join;
+mod links;
 
 use super::exits::{self, Leaving};
 use super::{PgUnit, StoreErrorExt};
@@ -14,8 +15,9 @@ use diesel::sql_types::{BigInt, Integer};
 use diesel_async::RunQueryDsl;
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::figures::{Counts, DayOfStep, StepLine};
-use muster_domain::model::ids::{ContactId, ContactNo, StepId, StepNo};
+use muster_domain::model::figures::{Counts, DayOfStep, StepLine, Tally};
+use muster_domain::model::ids::{ContactId, ContactNo, LinkNo, StepId, StepNo};
+use muster_domain::model::sequence::Sequence;
 use muster_domain::ports::analytics::{AnalyticsRepo, EnrollmentFilter, EnrollmentView, HistoryEvent, Joined};
 use muster_domain::ports::store::StoreResult;
 
@@ -29,6 +31,20 @@ impl AnalyticsRepo for PgUnit {
         last: NaiveDate,
     ) -> StoreResult<Vec<DayOfStep>> {
         figures::days(self.conn(), campaign.key(), timezone, first, last).await
+    }
+
+    async fn links(
+        &mut self,
+        campaign: &Campaign,
+        timezone: Tz,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> StoreResult<Vec<(StepNo, LinkNo, Tally)>> {
+        links::clicked(self.conn(), campaign.key(), timezone, first, last).await
+    }
+
+    async fn sequences(&mut self, campaign: &Campaign) -> StoreResult<Vec<Sequence>> {
+        links::sequences(self.conn(), campaign.key()).await
     }
 
     async fn lifetime(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, Counts)>> {

@@ -1,16 +1,18 @@
 //! Versions of sequences, and the register of steps.
 
-use crate::postgres::schema::{campaign_steps, sequence_versions};
+use crate::postgres::schema::{campaign_steps, links, sequence_versions};
 use crate::postgres::{StoreErrorExt, internal};
+use crate::tracking::HtmlTracker;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, SmallInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::ids::{SequenceVersion, StepId, StepNo};
-use muster_domain::model::sequence::{Sequence, StepType};
+use muster_domain::model::sequence::{Sequence, StepKind, StepType};
 use muster_domain::ports::campaigns::RegisteredStep;
 use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::tracking::Tracker;
 use uuid::Uuid;
 
 /// One version; empty for version 0.
@@ -89,7 +91,8 @@ pub(super) async fn add(
         .execute(conn)
         .await
         .store()?;
-    register(conn, campaign, sequence).await
+    register(conn, campaign, sequence).await?;
+    note_links(conn, campaign, sequence).await
 }
 
 /// Before the first launch nobody is in an older version or at a step that is no more.
@@ -97,6 +100,12 @@ async fn forget(conn: &mut AsyncPgConnection, campaign: &Campaign, sequence: &Se
     diesel::delete(sequence_versions::table)
         .filter(sequence_versions::tenant_no.eq(campaign.tenant.0))
         .filter(sequence_versions::campaign_no.eq(campaign.no.0))
+        .execute(conn)
+        .await
+        .store()?;
+    diesel::delete(links::table)
+        .filter(links::tenant_no.eq(campaign.tenant.0))
+        .filter(links::campaign_no.eq(campaign.no.0))
         .execute(conn)
         .await
         .store()?;
@@ -108,6 +117,39 @@ async fn forget(conn: &mut AsyncPgConnection, campaign: &Campaign, sequence: &Se
         .execute(conn)
         .await
         .store()?;
+    Ok(())
+}
+
+/// Notes which link is which, for histories: numbered here as they are for sending.
+async fn note_links(conn: &mut AsyncPgConnection, campaign: &Campaign, sequence: &Sequence) -> StoreResult<()> {
+    let tracker = HtmlTracker::default();
+    let numbered = sequence.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Email { content, .. } => Some((step.no, tracker.number(&content.email_content))),
+        _ => None,
+    });
+    let (mut steps, mut numbers, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for (step, numbered) in numbered {
+        for (no, address) in &numbered.links {
+            steps.push(step.0);
+            numbers.push(no.0);
+            addresses.push(address.clone());
+        }
+    }
+    if steps.is_empty() {
+        return Ok(());
+    }
+    diesel::sql_query(
+        "INSERT INTO links (tenant_no, campaign_no, step, link, url) \
+         SELECT $1, $2, u.* FROM unnest($3::smallint[], $4::bigint[], $5::text[]) AS u ON CONFLICT DO NOTHING",
+    )
+    .bind::<Integer, _>(campaign.tenant.0)
+    .bind::<Integer, _>(campaign.no.0)
+    .bind::<Array<SmallInt>, _>(steps)
+    .bind::<Array<BigInt>, _>(numbers)
+    .bind::<Array<Text>, _>(addresses)
+    .execute(conn)
+    .await
+    .store()?;
     Ok(())
 }
 

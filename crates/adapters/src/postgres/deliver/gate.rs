@@ -91,6 +91,8 @@ impl Gate {
             from_name: self.row.from_name,
             reply_to: reply_to.map_err(|_| corrupt(key, "reply_to_email"))?,
             unsubscribe: self.settings.unsubscribe_enabled,
+            track_opens: self.settings.track_opens,
+            track_clicks: self.settings.track_clicks,
             postal_address: self.settings.postal_address,
         })
     }

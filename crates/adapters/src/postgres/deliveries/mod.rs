@@ -55,9 +55,8 @@ impl DeliveryRepo for PgUnit {
                 settle::settle(self.conn(), key, resolution, evidence, now).await?
             }
         };
-        let done = !entries.steps.is_empty();
-        self.post([(key.campaign, entries)].into());
-        Ok(done)
+        books::post(self.conn(), key.campaign_key(), &entries).await?;
+        Ok(!entries.steps.is_empty())
     }
 
     async fn retry(

@@ -9,7 +9,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::DeliveryKey;
-use muster_domain::model::events::{Click, Engagement, EngagementEvent, EventKind, Machine, TOO_SOON};
+use muster_domain::model::events::{Click, Engagement, EngagementEvent, EventKind, Machine};
 use muster_domain::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo, TenantNo};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,8 +162,8 @@ struct NewRow {
     machine: Option<u8>,
 }
 
-/// Inserts events whose lines are locked; answers with those that are new. What comes too soon after sending, or while
-/// the mail is still being sent, becomes a program's.
+/// Inserts events whose lines are locked; answers with those that are new. What comes while the mail is still being sent
+/// becomes a program's.
 pub(super) async fn insert(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
@@ -175,8 +175,6 @@ pub(super) async fn insert(
     let sql = "INSERT INTO events (tenant_no, campaign_no, contact_no, step, pass, kind, id, link, at, machine) \
         SELECT $1, u.campaign_no, u.contact_no, u.step, u.pass, u.kind::\"char\", u.id, u.link, u.at, \
             coalesce(u.machine::\"char\", CASE WHEN u.kind IN ('o', 'c') AND coalesce( \
-                u.at < (SELECT m.ended_at + $11 * interval '1 millisecond' FROM messages m WHERE m.tenant_no = $1 \
-                    AND m.campaign_no = u.campaign_no AND m.contact_no = u.contact_no AND m.step = u.step AND m.pass = u.pass OFFSET 0), \
                 (SELECT o.state = 's' FROM outbox o WHERE o.tenant_no = $1 AND o.campaign_no = u.campaign_no \
                     AND o.contact_no = u.contact_no AND o.step = u.step AND o.pass = u.pass OFFSET 0), false) THEN 's'::\"char\" END) \
         FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::text[], $7::uuid[], $8::bigint[], $9::timestamptz[], $10::text[]) \
@@ -190,7 +188,6 @@ pub(super) async fn insert(
         .bind::<Array<BigInt>, _>(events.iter().map(link).collect::<Vec<_>>())
         .bind::<Array<Timestamptz>, _>(events.iter().map(|event| event.at).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(events.iter().map(machine).collect::<Vec<_>>())
-        .bind::<BigInt, _>(TOO_SOON.num_milliseconds())
         .get_results(conn)
         .await
         .store()?;

@@ -3,7 +3,6 @@
 use crate::timestamp::Timestamp;
 use chrono::NaiveDate;
 use muster_domain::model::campaign::Campaign;
-use muster_domain::model::guard_rails::GuardRails;
 use muster_domain::model::principal::Principal;
 use muster_domain::model::schedule::{Schedule, Settings, Window};
 use serde::Serialize;
@@ -110,9 +109,7 @@ pub(crate) struct WindowResponse {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Settings)]
 pub(crate) struct SettingsResponse {
-    /// Not supported yet: always false.
     track_opens: bool,
-    /// Not supported yet: always false.
     track_clicks: bool,
     unsubscribe_enabled: bool,
     /// Who sends and where they can be reached by post; stands in the footer of every mail.
@@ -122,35 +119,13 @@ pub(crate) struct SettingsResponse {
     daily_limit: Option<i32>,
     #[schema(required)]
     hourly_limit: Option<i32>,
-    /// A contact that answers a mail of the campaign leaves it.
+    /// Not supported yet: always false.
     stop_on_reply: bool,
     #[schema(value_type = String, example = "hold")]
     on_in_doubt: &'static str,
-    /// When the campaign pauses itself.
-    #[schema(required)]
-    guard_rails: Option<GuardRailsResponse>,
-}
-
-/// Limits past which a campaign pauses itself.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = GuardRails)]
-pub(crate) struct GuardRailsResponse {
-    /// So many of the mails tried may bounce, at once or later.
-    #[schema(required)]
-    max_bounce_rate: Option<f64>,
-    /// So many of the mails delivered may be called spam.
-    #[schema(required)]
-    max_complaint_rate: Option<f64>,
-    /// Before so many mails were tried nothing is judged.
-    min_sample: i32,
-}
-
-impl From<GuardRails> for GuardRailsResponse {
-    fn from(rails: GuardRails) -> Self {
-        let GuardRails { max_bounce_rate, max_complaint_rate, min_sample } = rails;
-        Self { max_bounce_rate, max_complaint_rate, min_sample }
-    }
+    /// Not supported yet: always null.
+    #[schema(required, value_type = Option<Object>)]
+    guard_rails: Option<()>,
 }
 
 impl CampaignResponse {
@@ -221,15 +196,15 @@ impl From<&Window> for WindowResponse {
 impl From<&Settings> for SettingsResponse {
     fn from(settings: &Settings) -> Self {
         Self {
-            track_opens: false,
-            track_clicks: false,
+            track_opens: settings.track_opens,
+            track_clicks: settings.track_clicks,
             unsubscribe_enabled: settings.unsubscribe_enabled,
             postal_address: settings.postal_address.clone(),
             daily_limit: settings.daily_limit,
             hourly_limit: settings.hourly_limit,
-            stop_on_reply: settings.stop_on_reply,
+            stop_on_reply: false,
             on_in_doubt: settings.on_in_doubt.as_str(),
-            guard_rails: settings.guard_rails.map(GuardRailsResponse::from),
+            guard_rails: None,
         }
     }
 }

@@ -11,7 +11,6 @@ use muster_domain::model::content::{
     ContentInput, MAX_BLACKOUT_DATES, MAX_DESCRIPTION, MAX_NAME, ScheduleInput, SettingsInput, check_postal_address,
 };
 use muster_domain::model::field::Field;
-use muster_domain::model::guard_rails::{GuardRails, USUAL_SAMPLE};
 use muster_domain::model::problem::FieldProblems;
 use muster_domain::model::schedule::{OnInDoubt, SendStrategy, Weekday, Window};
 use muster_domain::model::text::{check_line, check_prose};
@@ -59,9 +58,10 @@ pub(crate) struct WindowRequest {
 #[schema(as = SettingsFields, rename_all = "camelCase")]
 #[expect(dead_code, reason = "documents what `read_settings` reads")]
 pub(crate) struct SettingsRequest {
-    /// Only false: not supported yet.
+    /// Mails carry an image that tells when they are opened; false unless given.
     track_opens: Option<bool>,
-    /// Only false: not supported yet.
+    /// Links lead by way of Muster, so that clicks are counted; false unless given. A link with the attribute
+    /// `data-muster-no-track` is left alone.
     track_clicks: Option<bool>,
     /// Mails carry one-click unsubscribe headers (RFC 8058), and a link in their footer unless their text has one; true
     /// unless given.
@@ -76,30 +76,11 @@ pub(crate) struct SettingsRequest {
     /// No more deliveries than this begin in an hour of UTC.
     #[schema(minimum = 1)]
     hourly_limit: Option<i32>,
-    /// A contact that answers a mail of the campaign leaves it; false unless given.
+    /// Only false: not supported yet.
     stop_on_reply: Option<bool>,
     /// What becomes of a delivery whose outcome is not known: `hold` or `resend`.
     #[schema(example = "hold")]
     on_in_doubt: Option<String>,
-    /// When the campaign pauses itself; null for never.
-    guard_rails: Option<GuardRailsRequest>,
-}
-
-/// Limits past which the campaign pauses itself, with `lastProblem` saying why; one of the rates at least. Given anew as a
-/// whole.
-#[derive(ToSchema)]
-#[schema(as = GuardRailsFields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what `read_guard_rails` reads")]
-pub(crate) struct GuardRailsRequest {
-    /// So many of the mails tried may bounce, at once or later.
-    #[schema(minimum = 0, maximum = 1, example = 0.05)]
-    max_bounce_rate: Option<f64>,
-    /// So many of the mails delivered may be called spam.
-    #[schema(minimum = 0, maximum = 1, example = 0.001)]
-    max_complaint_rate: Option<f64>,
-    /// Before so many mails were tried nothing is judged; 100 unless given.
-    #[schema(minimum = 1)]
-    min_sample: Option<i32>,
 }
 
 /// Reads everything that both creating and changing take.
@@ -217,44 +198,27 @@ pub(crate) fn time_of_day(value: Item<'_>) -> Option<NaiveTime> {
 }
 
 fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
-    let later = [("trackOpens", false.into()), ("trackClicks", false.into())];
-    let later = later.into_iter();
-    let refused = later.filter(|(name, default)| not_supported(fields, name, default).is_none()).count();
+    let later = [("stopOnReply", false.into()), ("guardRails", Value::Null)];
+    let refused = later.into_iter().filter(|(name, default)| not_supported(fields, name, default).is_none()).count();
+    let track_opens = change(fields, "trackOpens", Item::boolean);
+    let track_clicks = change(fields, "trackClicks", Item::boolean);
     let unsubscribe_enabled = change(fields, "unsubscribeEnabled", Item::boolean);
     let postal = |text: &str| check_postal_address(text).map(|()| text.trim().to_owned());
     let postal_address = change(fields, "postalAddress", |value| value.parsed(ANY, postal));
     let most = i64::from(i32::MAX);
     let daily_limit = change(fields, "dailyLimit", |value| value.integer(1..=most));
     let hourly_limit = change(fields, "hourlyLimit", |value| value.integer(1..=most));
-    let stop_on_reply = change(fields, "stopOnReply", Item::boolean);
     let on_in_doubt = change(fields, "onInDoubt", |value| value.one_of(&["hold", "resend"], OnInDoubt::parse));
-    let guard_rails = change(fields, "guardRails", |value| value.object(read_guard_rails));
     if refused > 0 {
         return None;
     }
     Some(SettingsInput {
+        track_opens: track_opens?,
+        track_clicks: track_clicks?,
         unsubscribe_enabled: unsubscribe_enabled?,
         postal_address: postal_address?,
         daily_limit: daily_limit?,
         hourly_limit: hourly_limit?,
-        stop_on_reply: stop_on_reply?,
         on_in_doubt: on_in_doubt?,
-        guard_rails: guard_rails?,
-    })
-}
-
-fn read_guard_rails(fields: &mut Fields<'_>) -> Option<GuardRails> {
-    let max_bounce_rate = fields.optional("maxBounceRate", |value| value.number(0.0..=1.0));
-    let max_complaint_rate = fields.optional("maxComplaintRate", |value| value.number(0.0..=1.0));
-    let sample = |value: Item<'_>| i32::try_from(value.integer(1..=i64::from(i32::MAX))?).ok();
-    let min_sample = fields.or("minSample", USUAL_SAMPLE, sample);
-    if (max_bounce_rate, max_complaint_rate) == (Some(None), Some(None)) {
-        fields.refuse("maxBounceRate", "required", "name this, a maxComplaintRate, or both");
-        return None;
-    }
-    Some(GuardRails {
-        max_bounce_rate: max_bounce_rate?,
-        max_complaint_rate: max_complaint_rate?,
-        min_sample: min_sample?,
     })
 }

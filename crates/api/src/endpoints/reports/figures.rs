@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 /// What happened, counted, and the rates.
 ///
-/// Unique figures count mails, each once, on the day of the first time. `human…` figures leave out what programs did:
-/// scanners, image proxies, whoever follows every link at once. Denominators: `deliveryRate` and `bounceRate` of
+/// Unique figures count mails, each once, on the day of the first time. Opens and clicks are those of people; `all…`
+/// figures have what programs did as well: scanners, image proxies, whoever follows every link at once. Denominators: `deliveryRate` and `bounceRate` of
 /// everything attempted (sent and refused); the other rates are of delivered mails.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -21,18 +21,18 @@ pub(crate) struct FiguresResponse {
     emails_bounced: i64,
     /// Mails whose arrival a provider has confirmed.
     emails_confirmed: i64,
-    /// Mails that were opened.
+    /// Mails that a person opened.
     unique_opens: i64,
     total_opens: i64,
-    /// Mails that a person opened.
-    human_unique_opens: i64,
-    human_total_opens: i64,
-    /// Mails of which a link was followed.
+    /// Mails that a person or a program opened.
+    all_unique_opens: i64,
+    all_total_opens: i64,
+    /// Mails of which a person followed a link.
     unique_clicks: i64,
     total_clicks: i64,
-    /// Mails of which a person followed a link.
-    human_unique_clicks: i64,
-    human_total_clicks: i64,
+    /// Mails of which a person or a program followed a link.
+    all_unique_clicks: i64,
+    all_total_clicks: i64,
     /// Mails that a person answered.
     replies: i64,
     spam_complaints: i64,
@@ -42,10 +42,10 @@ pub(crate) struct FiguresResponse {
     bounce_rate: f64,
     /// `uniqueOpens` of `emailsDelivered`.
     open_rate: f64,
-    human_open_rate: f64,
+    all_open_rate: f64,
     /// `uniqueClicks` of `emailsDelivered`.
     click_rate: f64,
-    human_click_rate: f64,
+    all_click_rate: f64,
     reply_rate: f64,
     complaint_rate: f64,
     unsubscribe_rate: f64,
@@ -58,23 +58,23 @@ impl From<Counts> for FiguresResponse {
             emails_delivered: counts.delivered(),
             emails_confirmed: counts.confirmed,
             emails_bounced: counts.bounces(),
-            unique_opens: counts.opens.unique,
-            total_opens: counts.opens.total,
-            human_unique_opens: counts.opens.human_unique,
-            human_total_opens: counts.opens.human_total,
-            unique_clicks: counts.clicks.unique,
-            total_clicks: counts.clicks.total,
-            human_unique_clicks: counts.clicks.human_unique,
-            human_total_clicks: counts.clicks.human_total,
+            unique_opens: counts.opens.human_unique,
+            total_opens: counts.opens.human_total,
+            all_unique_opens: counts.opens.unique,
+            all_total_opens: counts.opens.total,
+            unique_clicks: counts.clicks.human_unique,
+            total_clicks: counts.clicks.human_total,
+            all_unique_clicks: counts.clicks.unique,
+            all_total_clicks: counts.clicks.total,
             replies: counts.replied,
             spam_complaints: counts.complained,
             unsubscribes: counts.unsubscribed,
             delivery_rate: counts.delivery_rate(),
             bounce_rate: counts.bounce_rate(),
-            open_rate: counts.of_delivered(counts.opens.unique),
-            human_open_rate: counts.of_delivered(counts.opens.human_unique),
-            click_rate: counts.of_delivered(counts.clicks.unique),
-            human_click_rate: counts.of_delivered(counts.clicks.human_unique),
+            open_rate: counts.of_delivered(counts.opens.human_unique),
+            all_open_rate: counts.of_delivered(counts.opens.unique),
+            click_rate: counts.of_delivered(counts.clicks.human_unique),
+            all_click_rate: counts.of_delivered(counts.clicks.unique),
             reply_rate: counts.of_delivered(counts.replied),
             complaint_rate: counts.of_delivered(counts.complained),
             unsubscribe_rate: counts.of_delivered(counts.unsubscribed),
@@ -92,21 +92,21 @@ impl FiguresResponse {
             ("emailsConfirmed", self.emails_confirmed.to_string()),
             ("uniqueOpens", self.unique_opens.to_string()),
             ("totalOpens", self.total_opens.to_string()),
-            ("humanUniqueOpens", self.human_unique_opens.to_string()),
-            ("humanTotalOpens", self.human_total_opens.to_string()),
+            ("allUniqueOpens", self.all_unique_opens.to_string()),
+            ("allTotalOpens", self.all_total_opens.to_string()),
             ("uniqueClicks", self.unique_clicks.to_string()),
             ("totalClicks", self.total_clicks.to_string()),
-            ("humanUniqueClicks", self.human_unique_clicks.to_string()),
-            ("humanTotalClicks", self.human_total_clicks.to_string()),
+            ("allUniqueClicks", self.all_unique_clicks.to_string()),
+            ("allTotalClicks", self.all_total_clicks.to_string()),
             ("replies", self.replies.to_string()),
             ("spamComplaints", self.spam_complaints.to_string()),
             ("unsubscribes", self.unsubscribes.to_string()),
             ("deliveryRate", self.delivery_rate.to_string()),
             ("bounceRate", self.bounce_rate.to_string()),
             ("openRate", self.open_rate.to_string()),
-            ("humanOpenRate", self.human_open_rate.to_string()),
+            ("allOpenRate", self.all_open_rate.to_string()),
             ("clickRate", self.click_rate.to_string()),
-            ("humanClickRate", self.human_click_rate.to_string()),
+            ("allClickRate", self.all_click_rate.to_string()),
             ("replyRate", self.reply_rate.to_string()),
             ("complaintRate", self.complaint_rate.to_string()),
             ("unsubscribeRate", self.unsubscribe_rate.to_string()),

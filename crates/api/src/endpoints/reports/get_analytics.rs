@@ -8,7 +8,7 @@ use crate::transact::Answer;
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use muster_domain::model::figures::{Report, StepLine};
+use muster_domain::model::figures::{LinkLine, Report, StepLine};
 use muster_domain::model::ids::CampaignId;
 use muster_domain::usecases::get_analytics::{self as story, AnalyticsError, GetAnalytics};
 use serde::Serialize;
@@ -58,6 +58,8 @@ pub(crate) struct AnalyticsResponse {
     totals: FiguresResponse,
     /// One row for each e-mail step; they add up to the totals.
     by_step: Vec<StepResponse>,
+    /// One row for each link that was followed, and for those of the present texts.
+    by_link: Vec<LinkResponse>,
 }
 
 /// One day.
@@ -82,6 +84,38 @@ pub(crate) struct StepResponse {
     figures: FiguresResponse,
 }
 
+/// One link of one step.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AnalyticsLink)]
+pub(crate) struct LinkResponse {
+    step_id: Uuid,
+    step_order: i16,
+    /// As its author wrote it, placeholders included; null for one that came out of a placeholder whole.
+    #[schema(required)]
+    url: Option<String>,
+    /// Mails in which a person followed it.
+    unique_clicks: i64,
+    total_clicks: i64,
+    /// Mails in which a person or a program followed it.
+    all_unique_clicks: i64,
+    all_total_clicks: i64,
+}
+
+impl From<LinkLine> for LinkResponse {
+    fn from(line: LinkLine) -> Self {
+        Self {
+            step_id: line.step.0,
+            step_order: line.order,
+            url: line.url,
+            unique_clicks: line.clicks.human_unique,
+            total_clicks: line.clicks.human_total,
+            all_unique_clicks: line.clicks.unique,
+            all_total_clicks: line.clicks.total,
+        }
+    }
+}
+
 impl From<StepLine> for StepResponse {
     fn from(line: StepLine) -> Self {
         Self { step_id: line.id.0, step_order: line.order, name: line.name, figures: line.counts.into() }
@@ -95,6 +129,7 @@ impl From<Report> for AnalyticsResponse {
             overall: report.days.into_iter().map(day).collect(),
             totals: report.totals.into(),
             by_step: report.steps.into_iter().map(Into::into).collect(),
+            by_link: report.links.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -129,7 +164,8 @@ pub(crate) async fn get_analytics(
     wanted: Wanted,
 ) -> Answer {
     let command = GetAnalytics { id: id.0, first: range.first, last: range.last, timezone: range.timezone };
-    let report = caller.read(async |tx| story::get_analytics(tx, command).await).await?;
+    let tracker = caller.state.tracker.as_ref();
+    let report = caller.read(async |tx| story::get_analytics(tx, tracker, command).await).await?;
     match wanted {
         Wanted::Json => Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report))),
         Wanted::Csv => day_table(&report)?.download(format!("analytics-{}-{}-{}.csv", id.0, range.first, range.last)),

@@ -1,5 +1,5 @@
 //! What the unsubscribe link of a mail leads to. Public: the token in the address is all that is needed.
 
-mod page;
+pub(crate) mod page;
 pub(crate) mod show_unsubscribe;
 pub(crate) mod unsubscribe;

@@ -22,7 +22,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// Which page.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Page {
+pub(crate) enum Page {
     /// Asks, with the button that does it.
     Question,
     /// It is done.
@@ -86,43 +86,49 @@ impl Page {
     }
 
     /// As an answer of that status.
-    pub(super) fn answer(self, status: StatusCode) -> HttpResponse {
+    pub(crate) fn answer(self, status: StatusCode) -> HttpResponse {
         self.dress(HttpResponse::new(status))
     }
 
     /// Gives a response this page as its body, whatever it had before; its status stays.
-    pub(super) fn dress(self, mut response: HttpResponse) -> HttpResponse {
-        let headers = response.headers_mut();
-        let plain = [
-            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (header::HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
-        ];
-        for (name, value) in plain {
-            headers.insert(name, header::HeaderValue::from_static(value));
-        }
-        if let Ok(policy) = header::HeaderValue::from_str(&POLICY) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-        }
-        response.set_body(self.html().into_string()).map_into_boxed_body()
+    pub(super) fn dress(self, response: HttpResponse) -> HttpResponse {
+        dress(response, self.title(), &html! {}, &self.body())
     }
+}
 
-    fn html(self) -> Markup {
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="robots" content="noindex, nofollow";
-                    title { (self.title()) }
-                    link rel="icon" href="data:,";
-                    style { (PreEscaped(STYLE)) }
-                }
-                body { main { (self.body()) } }
+/// Gives a response a page of that title as its body, whatever it had before; its status stays. `head` may add elements.
+pub(crate) fn dress(mut response: HttpResponse, title: &str, head: &Markup, body: &Markup) -> HttpResponse {
+    let headers = response.headers_mut();
+    let plain = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    ];
+    for (name, value) in plain {
+        headers.insert(name, header::HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = header::HeaderValue::from_str(&POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response.set_body(frame(title, head, body).into_string()).map_into_boxed_body()
+}
+
+fn frame(title: &str, head: &Markup, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex, nofollow";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+                (head)
             }
+            body { main { (body) } }
         }
     }
 }
@@ -136,10 +142,16 @@ fn button(text: &str) -> Markup {
 mod tests {
     use super::*;
 
+    impl Page {
+        fn html(self) -> String {
+            frame(self.title(), &html! {}, &self.body()).into_string()
+        }
+    }
+
     #[test]
     fn a_page_loads_nothing_and_runs_nothing() {
         for page in [Page::Question, Page::Done, Page::Sample, Page::NoSuchLink, Page::Failed] {
-            let html = page.html().into_string();
+            let html = page.html();
             for outside in
                 ["http:", "https:", "<script", "src=", "url(", "@import", " style=", "onclick", "onload", "onerror"]
             {
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_policy_allows_the_style_that_is_in_the_page() {
-        let html = Page::Done.html().into_string();
+        let html = Page::Done.html();
         let (_, rest) = html.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
         assert!(POLICY.contains(&BASE64_STANDARD.encode(Sha256::digest(style))));

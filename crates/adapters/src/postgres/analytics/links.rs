@@ -1,0 +1,86 @@
+//! Clicks by link, from the quarter-hours, and the texts that tell which link is which.
+
+use super::StoreErrorExt;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Date, Integer, Jsonb, SmallInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::figures::Tally;
+use muster_domain::model::ids::{CampaignKey, LinkNo, StepNo};
+use muster_domain::model::sequence::Sequence;
+use muster_domain::ports::store::{StoreError, StoreResult};
+
+#[derive(QueryableByName)]
+struct LinkRow {
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = BigInt)]
+    link: i64,
+    #[diesel(sql_type = BigInt)]
+    clicks: i64,
+    #[diesel(sql_type = BigInt)]
+    human_clicks: i64,
+    #[diesel(sql_type = BigInt)]
+    clicked: i64,
+    #[diesel(sql_type = BigInt)]
+    human_clicked: i64,
+}
+
+pub(super) async fn clicked(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    timezone: Tz,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> StoreResult<Vec<(StepNo, LinkNo, Tally)>> {
+    let rows: Vec<LinkRow> = diesel::sql_query(
+        "SELECT step, link, sum(clicks)::bigint AS clicks, sum(human_clicks)::bigint AS human_clicks, \
+             sum(clicked)::bigint AS clicked, sum(human_clicked)::bigint AS human_clicked \
+         FROM link_stats WHERE tenant_no = $1 AND campaign_no = $2 \
+         AND quarter >= $4::date::timestamp AT TIME ZONE $3 AND quarter < ($5::date + 1)::timestamp AT TIME ZONE $3 \
+         GROUP BY step, link HAVING sum(clicks) > 0 ORDER BY step, link",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .bind::<Text, _>(timezone.name())
+    .bind::<Date, _>(first)
+    .bind::<Date, _>(last)
+    .get_results(conn)
+    .await
+    .store()?;
+    let tally = |row: &LinkRow| Tally {
+        total: row.clicks,
+        unique: row.clicked,
+        human_total: row.human_clicks,
+        human_unique: row.human_clicked,
+    };
+    Ok(rows.iter().map(|row| (StepNo(row.step), LinkNo(row.link), tally(row))).collect())
+}
+
+#[derive(QueryableByName)]
+struct SequenceRow {
+    #[diesel(sql_type = Integer)]
+    version: i32,
+    #[diesel(sql_type = Jsonb)]
+    steps: serde_json::Value,
+}
+
+pub(super) async fn sequences(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<Sequence>> {
+    let rows: Vec<SequenceRow> = diesel::sql_query(
+        "SELECT version, steps FROM sequence_versions WHERE tenant_no = $1 AND campaign_no = $2 ORDER BY version DESC",
+    )
+    .bind::<Integer, _>(key.tenant.0)
+    .bind::<Integer, _>(key.campaign.0)
+    .get_results(conn)
+    .await
+    .store()?;
+    let read = |row: SequenceRow| {
+        serde_json::from_value(row.steps).map_err(|_| StoreError::Corrupt {
+            table: "sequence_versions",
+            column: "steps",
+            id: format!("{}/{}", key.campaign.0, row.version),
+        })
+    };
+    rows.into_iter().map(read).collect()
+}

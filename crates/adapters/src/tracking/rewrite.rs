@@ -1,0 +1,105 @@
+//! Putting what counts opens and clicks into a rendered mail.
+
+use super::target::target;
+use super::{NUMBER, OPT_OUT, fill, unused_letter};
+use htmlize::unescape_attribute;
+use lol_html::html_content::{ContentType, Element};
+use lol_html::{RewriteStrSettings, element, end, end_tag, rewrite_str};
+use muster_domain::model::events::ClickedLink;
+use muster_domain::model::ids::LinkNo;
+use muster_domain::ports::tracking::Marks;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// `None` when the HTML cannot be read at all.
+pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
+    let mark = unused_letter(html)?;
+    let links = Links { marks, mark, found: RefCell::default() };
+    let pixel = Pixel::of(marks);
+    let settings = RewriteStrSettings::new()
+        .with_strict(false)
+        .append_element_content_handler(element!("a, area", |element| links.visit(element)))
+        .append_element_content_handler(element!("body", |element| {
+            let pixel = pixel.clone();
+            if let Some(handlers) = element.end_tag_handlers() {
+                handlers.push(end_tag!(move |tag| {
+                    if let Some(image) = pixel.take() {
+                        tag.before(&image, ContentType::Html);
+                    }
+                    Ok(())
+                }));
+            }
+            Ok(())
+        }))
+        .append_document_content_handler(end!(|end| {
+            if let Some(image) = pixel.take() {
+                end.append(&image, ContentType::Html);
+            }
+            Ok(())
+        }));
+    let rewritten = rewrite_str(html, settings).ok()?;
+    links.fill(&rewritten)
+}
+
+/// The image that tells of opens, to be placed once: before the body ends, or else at the very end.
+#[derive(Clone)]
+struct Pixel(Rc<Cell<Option<String>>>);
+
+impl Pixel {
+    fn of(marks: &Marks<'_>) -> Self {
+        let image = |address| {
+            format!(
+                "<img src=\"{address}\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">"
+            )
+        };
+        Self(Rc::new(Cell::new(marks.pixel.map(image))))
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.take()
+    }
+}
+
+/// The links that are replaced. How many different ones there are goes into each, so they are noted first.
+struct Links<'a> {
+    marks: &'a Marks<'a>,
+    mark: char,
+    found: RefCell<Vec<(LinkNo, String)>>,
+}
+
+impl Links<'_> {
+    fn visit(&self, element: &mut Element<'_, '_>) -> lol_html::HandlerResult {
+        let number = element.get_attribute(NUMBER);
+        let opted_out = element.has_attribute(OPT_OUT);
+        for ours in [NUMBER, OPT_OUT] {
+            while element.has_attribute(ours) {
+                element.remove_attribute(ours);
+            }
+        }
+        if opted_out || self.marks.links.is_none() {
+            return Ok(());
+        }
+        let Some(href) = element.get_attribute("href") else { return Ok(()) };
+        let href = unescape_attribute(href.as_str());
+        if self.marks.spared.is_some_and(|spared| href.trim().starts_with(spared)) {
+            return Ok(());
+        }
+        let Some(target) = target(&href) else { return Ok(()) };
+        let known = number.and_then(|number| number.parse().ok()).filter(|number| *number != 0).map(LinkNo);
+        let mut found = self.found.borrow_mut();
+        element.set_attribute("href", &format!("{mark}{}{mark}", found.len(), mark = self.mark))?;
+        found.push((known.unwrap_or_else(|| LinkNo::of(href.trim())), target));
+        Ok(())
+    }
+
+    fn fill(&self, rewritten: &str) -> Option<String> {
+        let found = self.found.borrow();
+        let Some(address) = self.marks.links.filter(|_| !found.is_empty()) else { return Some(rewritten.to_owned()) };
+        let different: HashSet<LinkNo> = found.iter().map(|(no, _)| *no).collect();
+        let of = i16::try_from(different.len()).unwrap_or(i16::MAX);
+        fill(rewritten, self.mark, |place| {
+            found.get(place).map(|(no, target)| address(ClickedLink { no: *no, of }, target)).unwrap_or_default()
+        })
+    }
+}

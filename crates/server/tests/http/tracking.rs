@@ -1,0 +1,360 @@
+//! Opens and clicks: from the settings of a campaign, by way of the mails that are sent, to the figures.
+
+use crate::app::{Answer, PREVIOUS_SECRET, SECRET, TestApp, store};
+use mail_parser::MessageParser;
+use muster_adapters::smtp::SmtpConfig;
+use muster_adapters::tokens::SealedTokens;
+use muster_domain::model::delivery::DeliveryKey;
+use muster_domain::model::events::ClickedLink;
+use muster_domain::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo, TenantNo};
+use muster_domain::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
+use muster_domain::usecases::launch_campaign::PostalAddressRule;
+use muster_server::running::engine::Engine;
+use muster_server::wiring::WorkerSettings;
+use muster_testkit::database::TestCluster;
+use reqwest::Method;
+use secrecy::SecretSlice;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A campaign of one mail, sent to so many contacts.
+struct Sent {
+    id: String,
+    mails: Vec<Mail>,
+}
+
+/// A mail as it arrived.
+struct Mail {
+    html: String,
+    text: String,
+}
+
+impl Mail {
+    fn read(data: &[u8]) -> Self {
+        let message = MessageParser::default().parse(data).expect("a message");
+        let part = |text: Option<std::borrow::Cow<'_, str>>| text.expect("a part").into_owned();
+        Self { html: part(message.body_html(0)), text: part(message.body_text(0)) }
+    }
+
+    /// Every address in it that leads by way of the program, as paths.
+    fn paths(&self, below: &str) -> Vec<String> {
+        let quoted = self.html.split('"').filter_map(|text| text.strip_prefix("http://muster.test"));
+        quoted.filter(|path| path.starts_with(below)).map(str::to_owned).collect()
+    }
+
+    fn pixel(&self) -> String {
+        let paths = self.paths("/t/o/");
+        assert_eq!(paths.len(), 1, "{}", self.html);
+        paths[0].clone()
+    }
+
+    fn links(&self) -> Vec<String> {
+        self.paths("/t/c/")
+    }
+}
+
+async fn send(app: &TestApp, contacts: usize, settings: Value, html: &str) -> Sent {
+    let segment = app.post("/api/segments", json!({"name": "all", "kind": "static"})).await.id();
+    for n in 1..=contacts {
+        let contact =
+            json!({"email": format!("c{n}@x.test"), "firstName": format!("Name {n}"), "customFields": {"page": n}});
+        let id = app.post("/api/contacts", contact).await.id();
+        app.post(&format!("/api/segments/{segment}/contacts"), json!({"contactIds": [id]})).await.assert_status(200);
+    }
+    let campaign = json!({"name": "c", "campaignType": "broadcast", "segmentId": segment, "fromEmail": "news@x.test",
+        "fromName": "News", "settings": settings});
+    let id = app.post("/api/campaigns", campaign).await.assert_status(201).id();
+    let step = json!({"name": "hello", "stepType": "email", "subjectLine": "Hello", "emailContent": html});
+    app.put(&format!("/api/campaigns/{id}/steps"), json!({"steps": [step]})).await.assert_status(200);
+    app.post_empty(&format!("/api/campaigns/{id}/launch")).await.assert_status(200);
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Engine::start(WorkerSettings {
+        store: store(&app.database),
+        secret: SecretSlice::from(SECRET.to_vec()),
+        previous_secrets: Vec::new(),
+        public_url: "http://muster.test".to_owned(),
+        smtp: SmtpConfig::parse(&app.sink.url().into()).expect("an address"),
+        state_dir: folder.path().to_owned(),
+        postal_address: PostalAddressRule::Recommended,
+    })
+    .expect("a worker");
+    let begun = Instant::now();
+    while app.get(&format!("/api/campaigns/{id}")).await.json["analytics"]["emailsSent"] != contacts {
+        assert!(begun.elapsed() < PATIENCE, "nothing is sent");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    engine.stop().await;
+    let mails = app.sink.messages().iter().map(|message| Mail::read(&message.data)).collect();
+    Sent { id, mails }
+}
+
+/// Somebody with a mail program: no key.
+async fn fetch(app: &TestApp, method: Method, path: &str, agent: &str) -> Answer {
+    let client = app.with_token("");
+    client.send(client.request(method, path).header("User-Agent", agent)).await
+}
+
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+async fn get(app: &TestApp, path: &str) -> Answer {
+    fetch(app, Method::GET, path, BROWSER).await
+}
+
+#[track_caller]
+fn assert_redirect(answer: &Answer, target: &str) {
+    answer.assert_status(302);
+    assert_eq!(answer.header("location"), target);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("set-cookie"), "");
+    assert_eq!(answer.text, "");
+}
+
+#[track_caller]
+fn assert_pixel(answer: &Answer) {
+    answer.assert_status(200);
+    assert_eq!(answer.header("content-type"), "image/gif");
+    assert!(answer.header("cache-control").contains("no-store"));
+    assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+    assert!(answer.text.starts_with("GIF89a"));
+}
+
+async fn report(app: &TestApp, id: &str) -> Value {
+    let today = chrono::Utc::now().date_naive();
+    let range = format!("startDate={}&endDate={today}", today.pred_opt().expect("a day before"));
+    app.get(&format!("/api/campaigns/{id}/analytics?{range}")).await.assert_status(200).json.clone()
+}
+
+/// Unique, total, all unique and all total of `opens` or `clicks`.
+fn four(figures: &Value, of: &str) -> [i64; 4] {
+    ["unique", "total", "allUnique", "allTotal"]
+        .map(|kind| figures[format!("{kind}{of}")].as_i64().unwrap_or_else(|| panic!("{kind}{of} in {figures}")))
+}
+
+const BOTH: &str = "<html><body><p>Hi {{ firstName }}</p><a href=\"https://a.test/?x=1&amp;y=2\">A</a>\
+    <a href='https://b.test/{{ customFields.page }}'>B</a><a href=\"mailto:me@x.test\">M</a>\
+    <a data-muster-no-track href=\"https://c.test/\">C</a></body></html>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opens_and_clicks_are_counted_by_day_step_and_link() {
+    let app = TestApp::start().await;
+    let sent = send(&app, 3, json!({"trackOpens": true, "trackClicks": true}), BOTH).await;
+    for mail in &sent.mails {
+        assert_eq!(mail.links().len(), 2, "{}", mail.html);
+        let untouched = ["mailto:me@x.test", "<a href=\"https://c.test/\">C</a>", "http://muster.test/u/"];
+        assert!(
+            untouched.iter().all(|link| mail.html.contains(link)) && !mail.html.contains("muster-"),
+            "{}",
+            mail.html
+        );
+        assert!(mail.text.contains("https://a.test/?x=1&y=2") && !mail.text.contains("/t/"), "{}", mail.text);
+        assert!(mail.html.find("<img").unwrap_or_default() > mail.html.find("Unsubscribe").unwrap_or(usize::MAX));
+    }
+    let [first, second, _] = &sent.mails[..] else { panic!("three mails") };
+    for mail in [first, second, first] {
+        assert_pixel(&get(&app, &mail.pixel()).await);
+    }
+    let number = first.html.split("Hi Name ").nth(1).and_then(|rest| rest.split('<').next()).expect("a name");
+    assert_redirect(&get(&app, &first.links()[0]).await, "https://a.test/?x=1&y=2");
+    assert_redirect(&get(&app, &second.links()[0]).await, "https://a.test/?x=1&y=2");
+    assert_redirect(&get(&app, &second.links()[0]).await, "https://a.test/?x=1&y=2");
+    app.database.run_sql("UPDATE events SET at = at - interval '10 seconds' WHERE kind = 'c'").await;
+    assert_redirect(&get(&app, &first.links()[1]).await, &format!("https://b.test/{number}"));
+
+    let report = report(&app, &sent.id).await;
+    for figures in [&report["totals"], &report["byStep"][0]] {
+        assert_eq!((four(figures, "Opens"), four(figures, "Clicks")), ([2, 3, 2, 3], [2, 4, 2, 4]), "{report}");
+        assert_eq!(figures["openRate"], json!(2.0 / 3.0));
+    }
+    let days: Vec<[i64; 4]> =
+        report["overall"].as_array().expect("days").iter().map(|day| four(day, "Clicks")).collect();
+    assert_eq!(days.iter().map(|day| day[1]).sum::<i64>(), 4, "{days:?}");
+    let by_link = report["byLink"].as_array().expect("links");
+    let rows: Vec<_> =
+        by_link.iter().map(|row| (row["url"].as_str().unwrap_or_default(), four(row, "Clicks"))).collect();
+    assert_eq!(
+        rows,
+        [("https://a.test/?x=1&y=2", [2, 3, 2, 3]), ("https://b.test/{{ customFields.page }}", [1, 1, 1, 1])]
+    );
+    assert_eq!(by_link[0]["stepId"], report["byStep"][0]["stepId"]);
+    app.assert_sql(
+        "(SELECT string_agg(url, ' ' ORDER BY url) FROM links WHERE link IN (SELECT link FROM events)) = \
+        'https://a.test/?x=1&y=2 https://b.test/{{ customFields.page }}'",
+    )
+    .await;
+    let listed = app.get("/api/campaigns").await.json;
+    assert_eq!(four(&listed["data"][0]["totals"], "Opens"), [2, 3, 2, 3]);
+    let step = app.get(&format!("/api/campaigns/{}/steps", sent.id)).await.json;
+    assert_eq!(step["data"][0]["stats"]["uniqueClicks"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_counted_unless_the_campaign_says_so() {
+    let app = TestApp::start().await;
+    let sent = send(&app, 1, json!({}), BOTH).await;
+    let html = &sent.mails[0].html;
+    assert!(
+        !html.contains("/t/") && !html.contains("muster-") && html.contains("https://a.test/?x=1&amp;y=2"),
+        "{html}"
+    );
+    assert_eq!(report(&app, &sent.id).await["byLink"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_both_is_one_of_both() {
+    let app = TestApp::start().await;
+    let opens = send(&app, 1, json!({"trackOpens": true}), BOTH).await;
+    assert_eq!((opens.mails[0].paths("/t/o/").len(), opens.mails[0].links().len()), (1, 0));
+    let app = TestApp::start().await;
+    let clicks = send(&app, 1, json!({"trackClicks": true}), BOTH).await;
+    assert_eq!((clicks.mails[0].paths("/t/o/").len(), clicks.mails[0].links().len()), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_are_recorded_and_counted_apart() {
+    let app = TestApp::start().await;
+    let sent = send(&app, 3, json!({"trackOpens": true, "trackClicks": true}), BOTH).await;
+    let [head, proxy, sweep] = &sent.mails[..] else { panic!("three mails") };
+    assert_eq!(fetch(&app, Method::HEAD, &head.pixel(), BROWSER).await.text, "");
+    fetch(&app, Method::HEAD, &head.links()[0], BROWSER).await.assert_status(302);
+    let google = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+    assert_pixel(&fetch(&app, Method::GET, &proxy.pixel(), google).await);
+    // One after the other, as quickly as a scanner is.
+    for link in sweep.links() {
+        get(&app, &link).await.assert_status(302);
+    }
+    let before = report(&app, &sent.id).await;
+    assert_eq!(four(&before["totals"], "Opens"), [0, 0, 2, 2]);
+    assert_eq!(four(&before["totals"], "Clicks"), [0, 0, 2, 3]);
+    assert_eq!(before["totals"]["clickRate"], json!(0.0));
+    app.assert_sql("(SELECT string_agg(machine::text, '' ORDER BY machine) FROM events) = 'ahhll'").await;
+    assert_pixel(&fetch(&app, Method::GET, &proxy.pixel(), "curl/8.5.0").await);
+    assert_eq!(four(&report(&app, &sent.id).await["totals"], "Opens"), [1, 1, 2, 3], "then somebody looks");
+}
+
+fn tokens(secret: [u8; 32]) -> SealedTokens {
+    SealedTokens::new(&SecretSlice::from(secret.to_vec()), &[])
+}
+
+fn delivery() -> DeliveryKey {
+    let (tenant, campaign, contact) = (TenantNo(1), CampaignNo(1), ContactNo(1));
+    DeliveryKey { tenant, campaign, contact, step: StepNo(1), pass: Pass(1) }
+}
+
+fn link(target: &str) -> TrackedLink {
+    TrackedLink { delivery: delivery(), link: ClickedLink { no: LinkNo(5), of: 1 }, target: target.to_owned() }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_ours_leads_nowhere_and_records_nothing() {
+    let app = TestApp::start().await;
+    let click = tokens(SECRET).seal_link(&link("https://x.test/a"));
+    let open = tokens(SECRET).seal(TokenPurpose::Open, delivery());
+    let mut bad: Vec<(String, String)> = vec![
+        (String::new(), String::new()),
+        ("x".to_owned(), "%00".to_owned()),
+        ("%F0%9F/..//".to_owned(), "a/b".to_owned()),
+        (format!("{click}A"), format!("{open}A")),
+        (open.clone(), click.clone()),
+        (tokens([9; 32]).seal_link(&link("https://x.test/")), tokens([9; 32]).seal(TokenPurpose::Open, delivery())),
+        (
+            tokens(SECRET).seal(TokenPurpose::Unsubscribe, delivery()),
+            tokens(SECRET).seal(TokenPurpose::Delivery, delivery()),
+        ),
+        ("https://evil.test/".to_owned(), "?url=https://evil.test/".to_owned()),
+    ];
+    for at in 0..click.len().max(open.len()) {
+        let swapped = |token: &str| {
+            let mut bytes = token.as_bytes().to_vec();
+            let byte = &mut bytes[at % token.len()];
+            *byte = if *byte == b'A' { b'B' } else { b'A' };
+            String::from_utf8(bytes).expect("letters")
+        };
+        bad.push((swapped(&click), swapped(&open)));
+    }
+    for (click, open) in bad {
+        let answer = get(&app, &format!("/t/c/{click}")).await;
+        answer.assert_status(404);
+        assert_eq!((answer.header("location"), answer.header("referrer-policy")), ("", "no-referrer"));
+        assert!(answer.text.contains("<title>This link does not work</title>"), "{}", answer.text);
+        assert_pixel(&get(&app, &format!("/t/o/{open}.gif")).await);
+    }
+    app.assert_sql("NOT EXISTS (SELECT FROM events)").await;
+    get(&app, &format!("/t/c/{click}")).await.assert_status(302);
+    fetch(&app, Method::POST, &format!("/t/c/{click}"), BROWSER).await.assert_problem(405, "method_not_allowed");
+    app.assert_sql("(SELECT count(*) FROM events) = 1").await;
+}
+
+#[tokio::test]
+async fn what_the_secret_before_sealed_still_works() {
+    let app = TestApp::start().await;
+    let click = tokens(PREVIOUS_SECRET).seal_link(&link("https://x.test/"));
+    assert_redirect(&get(&app, &format!("/t/c/{click}")).await, "https://x.test/");
+    assert_pixel(
+        &get(&app, &format!("/t/o/{}.gif", tokens(PREVIOUS_SECRET).seal(TokenPurpose::Open, delivery()))).await,
+    );
+    app.assert_sql("(SELECT count(*) FROM events) = 2").await;
+}
+
+#[tokio::test]
+async fn a_click_that_cannot_be_stored_leads_on_and_says_that_it_is_not_stored() {
+    let app = TestApp::start().await;
+    app.database.run_sql("ALTER TABLE events RENAME TO hidden").await;
+    let path = format!("/t/c/{}", tokens(SECRET).seal_link(&link("https://x.test/?a=1&b=2")));
+    let answer = get(&app, &path).await;
+    answer.assert_status(503);
+    assert_eq!((answer.header("retry-after"), answer.header("location")), ("5", ""));
+    assert!(answer.text.contains("content=\"0; url=https://x.test/?a=1&amp;b=2\""), "{}", answer.text);
+    let open = get(&app, &format!("/t/o/{}.gif", tokens(SECRET).seal(TokenPurpose::Open, delivery()))).await;
+    open.assert_status(503);
+    assert!(open.text.starts_with("GIF89a"));
+    app.database.run_sql("ALTER TABLE hidden RENAME TO events").await;
+    assert_redirect(&get(&app, &path).await, "https://x.test/?a=1&b=2");
+    app.assert_sql("(SELECT count(*) FROM events) = 1").await;
+}
+
+/// The server crashes and is started again, again and again, while mails are opened and links followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_while_the_database_restarts_is_there() {
+    const VISITORS: usize = 24;
+    let cluster = TestCluster::start().await;
+    let app = TestApp::start_on(cluster.database().await).await;
+    let (stored, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let visitor = async |n: usize| {
+        let key = DeliveryKey { contact: ContactNo(1 + n.try_into().unwrap_or(0_i64)), ..delivery() };
+        let open = format!("/t/o/{}.gif", tokens(SECRET).seal(TokenPurpose::Open, key));
+        let click =
+            format!("/t/c/{}", tokens(SECRET).seal_link(&TrackedLink { delivery: key, ..link("https://x.test/") }));
+        let mut refused = 0;
+        while !over.load(Ordering::Relaxed) {
+            for (path, fine) in [(&open, 200), (&click, 302)] {
+                let answer = get(&app, path).await;
+                if answer.status == fine {
+                    stored.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    answer.assert_status(503);
+                    refused += 1;
+                }
+            }
+        }
+        refused
+    };
+    let outages = async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            cluster.restart_immediate().await;
+        }
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        over.store(true, Ordering::Relaxed);
+    };
+    let (refused, ()) = tokio::join!(futures::future::join_all((0..VISITORS).map(visitor)), outages);
+    let (stored, refused) = (stored.into_inner(), refused.into_iter().sum::<usize>());
+    println!("{stored} acknowledged, {refused} refused");
+    assert!(stored > 100, "{stored}");
+    // What was refused may still have been stored; what was acknowledged must have been, once.
+    app.assert_sql(&format!("(SELECT count(*) FROM events) BETWEEN {stored} AND {}", stored + refused)).await;
+    app.assert_sql("(SELECT sum(opens + clicks) FROM stats) = (SELECT count(*) FROM events)").await;
+}
