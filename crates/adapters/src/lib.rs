@@ -3,6 +3,8 @@
 pub mod embedded;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod feedback;
+pub mod hooks;
 pub mod journal;
 pub mod mime;
 pub mod postgres;

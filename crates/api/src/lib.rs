@@ -15,6 +15,7 @@ pub mod extract;
 mod health;
 mod import;
 mod ingest;
+mod intake;
 pub mod limits;
 mod metrics;
 mod openapi;

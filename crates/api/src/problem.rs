@@ -30,6 +30,9 @@ pub enum Problem {
     /// No token, or one that is not valid.
     #[error("a valid API key is needed")]
     Unauthorized,
+    /// A message whose signature is missing or not good.
+    #[error("not signed: {0}")]
+    Unsigned(&'static str),
     /// The key lacks a scope.
     #[error("the key lacks the scope {}", .0.as_str())]
     Forbidden(Scope),
@@ -104,7 +107,7 @@ impl Problem {
     pub fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed_json"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unauthorized | Self::Unsigned(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -132,6 +135,7 @@ impl Problem {
         match self {
             Self::MalformedJson(reason) => format!("The body is not valid JSON: {reason}."),
             Self::Unauthorized => "Send a valid API key: Authorization: Bearer mk_….".to_owned(),
+            Self::Unsigned(reason) => format!("Sign the message as Standard Webhooks do: {reason}."),
             Self::Forbidden(scope) => format!("This needs a key with the scope {}.", scope.as_str()),
             Self::NotFound => "There is nothing at this address for this key.".to_owned(),
             Self::MethodNotAllowed { allow } => format!("Allowed here: {allow}."),
@@ -191,6 +195,8 @@ impl Problem {
     pub fn headers(&self) -> Vec<(header::HeaderName, String)> {
         match self {
             Self::Unauthorized => vec![(header::WWW_AUTHENTICATE, "Bearer".to_owned())],
+            // RFC 9110 wants a scheme named; Standard Webhooks have registered none.
+            Self::Unsigned(_) => vec![(header::WWW_AUTHENTICATE, "StandardWebhooks".to_owned())],
             Self::MethodNotAllowed { allow } => vec![(header::ALLOW, allow.clone())],
             Self::Store(StoreError::Unavailable(_)) | Self::Unavailable(_) => {
                 vec![(header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_owned())]

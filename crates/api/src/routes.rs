@@ -1,8 +1,8 @@
 //! The whole URL table.
 
 use crate::endpoints::{
-    campaigns, contacts, deliveries, enrollments, keys, lifecycle, reports, segments, steps, suppressions, tracking,
-    unsubscribing,
+    campaigns, contacts, deliveries, enrollments, hooks, keys, lifecycle, reports, segments, steps, suppressions,
+    tracking, unsubscribing,
 };
 use crate::{allow, auth, docs, health, metrics};
 use actix_web::middleware::from_fn;
@@ -23,6 +23,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
                 .service(keys::list_keys::list_keys)
                 .service(keys::find_key::find_key)
                 .service(keys::revoke_key::revoke_key)
+                // Hooks
+                .service(hooks::create_hook::create_hook)
+                .service(hooks::list_hooks::list_hooks)
+                .service(hooks::find_hook::find_hook)
+                .service(hooks::revoke_hook::revoke_hook)
                 // Contacts
                 .service(contacts::import_contacts::import_contacts)
                 .service(contacts::create_contact::create_contact)
@@ -89,6 +94,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(tracking::record_click::record_click)
         .service(unsubscribing::show_unsubscribe::show_unsubscribe)
         .service(unsubscribing::unsubscribe::unsubscribe)
+        .service(hooks::receive_feedback::receive_feedback)
         .service(health::read_health)
         .service(health::read_readiness)
         .service(metrics::read_metrics)

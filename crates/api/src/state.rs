@@ -3,6 +3,9 @@
 use crate::auth::Authenticator;
 use crate::cursor::Cursors;
 use crate::ingest::Ingest;
+use crate::intake::Intake;
+use muster_domain::ports::feedback::FeedbackFormat;
+use muster_domain::ports::hooks::HookSeals;
 use muster_domain::ports::keys::KeyDirectory;
 use muster_domain::ports::readiness::Readiness;
 use muster_domain::ports::store::Store;
@@ -28,6 +31,12 @@ pub struct ApiState {
     pub(crate) ingest: Ingest,
     /// Names of deliveries in links.
     pub tokens: Arc<dyn Tokens>,
+    /// Addresses and secrets of hooks.
+    pub hooks: Arc<dyn HookSeals>,
+    /// The forms of reports that hooks take.
+    pub feedback: Vec<Arc<dyn FeedbackFormat>>,
+    /// How many of them at once.
+    pub(crate) intake: Intake,
     /// What checks and renders templates.
     pub templates: Arc<dyn Templates>,
     /// What knows the links of templates.
@@ -52,6 +61,10 @@ pub struct ApiParts {
     pub readiness: Arc<dyn Readiness>,
     /// Names of deliveries in links, the same as the workers use.
     pub tokens: Arc<dyn Tokens>,
+    /// Addresses and secrets of hooks, made from the installation's secret.
+    pub hooks: Arc<dyn HookSeals>,
+    /// The forms of reports that hooks take.
+    pub feedback: Vec<Arc<dyn FeedbackFormat>>,
     /// What checks and renders templates.
     pub templates: Arc<dyn Templates>,
     /// What knows the links of templates.
@@ -77,6 +90,9 @@ impl ApiState {
             readiness: parts.readiness,
             cursors: Cursors::new(&parts.secret),
             tokens: parts.tokens,
+            hooks: parts.hooks,
+            feedback: parts.feedback,
+            intake: Intake::default(),
             templates: parts.templates,
             tracker: parts.tracker,
             ingest: Ingest::new(),

@@ -1,6 +1,8 @@
 //! Ports onto adapters: the only place that knows which is which.
 
 use anyhow::Context;
+use muster_adapters::feedback;
+use muster_adapters::hooks::SealedHooks;
 use muster_adapters::journal::{FileJournal, FileJournalArchive};
 use muster_adapters::mime::MimeComposer;
 use muster_adapters::postgres::PgStore;
@@ -44,6 +46,8 @@ pub fn api_state(settings: ApiSettings) -> Arc<ApiState> {
         keys: store.clone(),
         readiness: store,
         tokens: Arc::new(SealedTokens::new(&settings.secret, &settings.previous_secrets)),
+        hooks: Arc::new(SealedHooks::new(&settings.secret)),
+        feedback: feedback::formats(),
         templates: Arc::new(MinijinjaTemplates::new()),
         tracker: Arc::new(HtmlTracker::default()),
         composer: Arc::new(MimeComposer),
@@ -72,6 +76,8 @@ pub struct WorkerSettings {
     pub previous_secrets: Vec<SecretSlice<u8>>,
     /// Where people reach this installation.
     pub public_url: String,
+    /// The domain whose mail comes back to Muster, if there is one.
+    pub bounce_domain: Option<String>,
     /// The mail server.
     pub smtp: SmtpConfig,
     /// Where journals are kept.
@@ -85,7 +91,8 @@ pub struct WorkerSettings {
 /// # Errors
 /// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
 pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
-    let WorkerSettings { store, secret, previous_secrets, public_url, smtp, state_dir, postal_address } = settings;
+    let WorkerSettings { store, secret, previous_secrets, public_url, bounce_domain, smtp, state_dir, postal_address } =
+        settings;
     let limits = DeliverLimits::for_sessions(smtp.sessions);
     let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
     let journal =
@@ -97,6 +104,7 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
         composer: Arc::new(MimeComposer),
         tokens: Arc::new(SealedTokens::new(&secret, &previous_secrets)),
         public_url: public_url.trim_end_matches('/').to_owned(),
+        bounce_domain,
     };
     let ports = WorkerPorts {
         store: store.clone(),

@@ -223,6 +223,7 @@ pub fn plain_desk() -> Desk {
         tokens: Arc::new(PlainTokens),
         tracker: Arc::new(HtmlTracker::default()),
         public_url: "http://localhost".to_owned(),
+        bounce_domain: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! begins anew.
 
 use crate::deliver::{DeliverLimits, DeliverPass, Deliveries};
-use crate::housekeeping::{AdoptError, adopt, reap};
+use crate::housekeeping::{AdoptError, adopt, guard, reap};
 use crate::pace::{Nudge, Pace, rest};
 use crate::plan::{PlanOptions, PlanPass};
 use crate::trouble::Trouble;
@@ -135,6 +135,7 @@ impl Worker {
             }
         }
         let reaped = reap(&*self.ports.reaper, policy).await?;
+        guard(&*self.ports.store, &*self.ports.queue).await?;
         if found || reaped.returned > 0 || reaped.in_doubt > 0 {
             self.delivering.give();
             self.planning.give();

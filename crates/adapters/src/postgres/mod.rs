@@ -29,6 +29,8 @@ mod contacts;
 mod deliveries;
 mod enrollments;
 mod events;
+mod feedback;
+mod hooks;
 mod idempotency;
 mod keys;
 mod readiness;

@@ -128,6 +128,7 @@ pub const REGISTER: &[Table] = &[
             ("held_until", Plain),
             ("last_problem", Plain),
             ("retrying", Plain),
+            ("guarded", Plain),
         ],
     ),
     (
@@ -166,6 +167,7 @@ pub const REGISTER: &[Table] = &[
             ("created_at", Plain),
             ("updated_at", Plain),
             ("erased_at", Plain),
+            ("email_changed_at", Plain),
         ],
     ),
     (
@@ -245,6 +247,23 @@ pub const REGISTER: &[Table] = &[
             ("link", DONE),
             ("at", DONE),
             ("machine", DONE),
+        ],
+    ),
+    (
+        "hook_receipts",
+        // Hashes over whole reports, kept for some days; nobody's address can be tried on them.
+        &[("tenant_no", Plain), ("hook_no", Plain), ("receipt", Plain), ("content", Plain), ("received_at", Plain)],
+    ),
+    (
+        "hooks",
+        &[
+            ("tenant_no", Plain),
+            ("hook_no", Plain),
+            ("workspace_no", Plain),
+            ("id", Plain),
+            ("name", Authored),
+            ("created_at", Plain),
+            ("revoked_at", Plain),
         ],
     ),
     (
@@ -335,6 +354,17 @@ pub const REGISTER: &[Table] = &[
     (
         "sequence_versions",
         &[("tenant_no", Plain), ("campaign_no", Plain), ("version", Plain), ("steps", Authored), ("created_at", Plain)],
+    ),
+    (
+        "soft_bounces",
+        &[
+            ("tenant_no", Plain),
+            ("contact_no", Plain),
+            ("campaign_no", Plain),
+            ("step", Plain),
+            ("pass", Plain),
+            ("bounced_at", Plain),
+        ],
     ),
     (
         "stats",

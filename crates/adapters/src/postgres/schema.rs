@@ -76,6 +76,7 @@ diesel::table! {
         enroll_total -> Int8,
         held_until -> Nullable<Timestamptz>,
         last_problem -> Nullable<Text>,
+        guarded -> Bool,
         retrying -> Bool,
     }
 }
@@ -121,6 +122,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         erased_at -> Nullable<Timestamptz>,
+        email_changed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -208,6 +210,28 @@ diesel::table! {
         link -> Int8,
         at -> Timestamptz,
         machine -> Nullable<CChar>,
+    }
+}
+
+diesel::table! {
+    hook_receipts (tenant_no, hook_no, receipt) {
+        tenant_no -> Int4,
+        hook_no -> Int4,
+        receipt -> Bytea,
+        content -> Bytea,
+        received_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    hooks (tenant_no, hook_no) {
+        tenant_no -> Int4,
+        hook_no -> Int4,
+        workspace_no -> Int4,
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -329,6 +353,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    soft_bounces (tenant_no, contact_no, campaign_no, step, pass) {
+        tenant_no -> Int4,
+        contact_no -> Int8,
+        campaign_no -> Int4,
+        step -> Int2,
+        pass -> Int4,
+        bounced_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     stats (tenant_no, campaign_no, quarter, step) {
         tenant_no -> Int4,
         campaign_no -> Int4,
@@ -429,6 +464,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     enrollments,
     erased_addresses,
     events,
+    hook_receipts,
+    hooks,
     idempotency_keys,
     link_stats,
     links,
@@ -438,6 +475,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     segments,
     sending_quota,
     sequence_versions,
+    soft_bounces,
     stats,
     step_counters,
     suppression_keys,

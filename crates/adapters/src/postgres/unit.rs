@@ -14,6 +14,8 @@ use muster_domain::ports::contacts::ContactRepo;
 use muster_domain::ports::deliveries::DeliveryRepo;
 use muster_domain::ports::enrollments::EnrollmentRepo;
 use muster_domain::ports::events::EventRepo;
+use muster_domain::ports::feedback::FeedbackRepo;
+use muster_domain::ports::hooks::HookRepo;
 use muster_domain::ports::idempotency::IdempotencyRepo;
 use muster_domain::ports::keys::KeyRepo;
 use muster_domain::ports::segments::SegmentRepo;
@@ -94,6 +96,12 @@ impl UnitOfWork for PgUnit {
         self
     }
     fn deliveries(&mut self) -> &mut dyn DeliveryRepo {
+        self
+    }
+    fn feedback(&mut self) -> &mut dyn FeedbackRepo {
+        self
+    }
+    fn hooks(&mut self) -> &mut dyn HookRepo {
         self
     }
     fn keys(&mut self) -> &mut dyn KeyRepo {

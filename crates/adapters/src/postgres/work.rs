@@ -22,6 +22,17 @@ struct WorkRow {
     work: String,
 }
 
+#[derive(QueryableByName)]
+#[expect(clippy::struct_field_names, reason = "named as the columns are")]
+struct GuardedRow {
+    #[diesel(sql_type = Integer)]
+    tenant_no: i32,
+    #[diesel(sql_type = Integer)]
+    campaign_no: i32,
+    #[diesel(sql_type = Integer)]
+    workspace_no: i32,
+}
+
 /// One look at each campaign that is scheduled, active or paused, by its indexes; never at an enrollment more than the
 /// first that is due.
 const AT_HAND: &str = "\
@@ -60,6 +71,23 @@ impl WorkQueue for PgStore {
             }
         }
         Ok(work)
+    }
+
+    async fn guarded(&self) -> StoreResult<Vec<(CampaignKey, WorkspaceNo)>> {
+        let mut tx = self.scheduler().await?;
+        let rows: Vec<GuardedRow> = diesel::sql_query(
+            "SELECT tenant_no, campaign_no, workspace_no FROM campaigns WHERE status = 'active' AND guarded \
+             ORDER BY tenant_no, campaign_no",
+        )
+        .get_results(&mut *tx)
+        .await
+        .store()?;
+        tx.commit().await?;
+        let of = |row: GuardedRow| {
+            let key = CampaignKey { tenant: TenantNo(row.tenant_no), campaign: CampaignNo(row.campaign_no) };
+            (key, WorkspaceNo(row.workspace_no))
+        };
+        Ok(rows.into_iter().map(of).collect())
     }
 }
 

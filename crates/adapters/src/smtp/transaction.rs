@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::stuffing::stuff;
 use super::timeouts::PhaseTimeouts;
 use super::wire::{DotFault, Fault};
+use muster_domain::model::bounce::{BounceClass, EnhancedStatus};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{DynJournal, Envelope, Phase, TransportError, WireMessage};
 use std::fmt::Display;
@@ -164,21 +165,14 @@ fn refused(phase: &str, reply: &Reply, addresses: &[&str], otherwise: Afterwards
     }
 }
 
-/// Whether a 5xx to `RCPT TO` speaks of the recipient, and not of us, the message, or the server itself.
+/// Whether a 5xx to `RCPT TO` says that the recipient's address is no good, and not that it is full, or that we, the
+/// message or the server itself are at fault.
 ///
-/// The enhanced code decides where there is one (RFC 3463: 5.1 is the address, 5.2 the mailbox; 5.1.7 and 5.1.8 are
-/// the sender's address), otherwise anything that is not about the command or our credentials.
+/// The enhanced code decides where there is one (RFC 2034: at the beginning of the text), else the reply code.
 fn blames_recipient(reply: &Reply) -> bool {
     let first = reply.text.split_whitespace().next().unwrap_or_default();
-    let mut parts = first.split('.').map(|part| part.parse::<u16>().ok());
-    match (parts.next().flatten(), parts.next().flatten(), parts.next().flatten()) {
-        (Some(5), Some(subject), Some(detail)) => match subject {
-            1 => !matches!(detail, 7 | 8),
-            0 | 2 => true,
-            _ => false,
-        },
-        _ => !matches!(reply.code, 500..=504 | 530 | 534 | 535 | 538),
-    }
+    let code = reply.code.to_string();
+    BounceClass::of(EnhancedStatus::parse(first), Some(&code)) == BounceClass::Hard
 }
 
 /// Lost before the dot: nothing was accepted.
@@ -213,8 +207,12 @@ mod tests {
         for (code, text, expected) in [
             (550, "5.1.1 unknown", true),
             (550, "no such user", true),
-            (552, "5.2.2 mailbox full", true),
+            (550, "5.0.0 no", true),
+            (550, "5.2.1 disabled", true),
+            (552, "5.2.2 mailbox full", false),
+            (552, "over quota", false),
             (553, "5.1.8 bad sender domain", false),
+            (554, "host is listed", false),
             (554, "5.7.1 blocked by policy", false),
             (530, "5.7.0 authenticate first", false),
             (503, "bad sequence", false),

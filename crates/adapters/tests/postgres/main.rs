@@ -8,6 +8,7 @@ mod campaigns;
 mod contacts;
 mod deliver;
 mod events;
+mod feedback;
 mod fixture;
 mod idempotency;
 mod migrations;

@@ -4,6 +4,7 @@ pub(crate) mod campaigns;
 pub(crate) mod contacts;
 pub(crate) mod deliveries;
 pub(crate) mod enrollments;
+pub(crate) mod hooks;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod reports;

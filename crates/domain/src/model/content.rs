@@ -5,6 +5,7 @@
 use super::address::EmailAddress;
 use super::campaign::CampaignContent;
 use super::field::Field;
+use super::guard_rails::GuardRails;
 use super::problem::FieldProblems;
 use super::schedule::{OnInDoubt, Schedule, SendStrategy, Settings, Window};
 use super::text::{check_line, check_prose};
@@ -70,8 +71,12 @@ pub struct SettingsInput {
     pub daily_limit: Field<i64>,
     /// `hourlyLimit`.
     pub hourly_limit: Field<i64>,
+    /// `stopOnReply`.
+    pub stop_on_reply: Field<bool>,
     /// `onInDoubt`.
     pub on_in_doubt: Field<OnInDoubt>,
+    /// `guardRails`; null takes them away.
+    pub guard_rails: Field<GuardRails>,
 }
 
 /// The content after `input` is laid over `current`, or over nothing when a campaign is made; or every bad field.
@@ -231,8 +236,13 @@ fn write_settings(current: Option<&Settings>, input: Field<SettingsInput>) -> Re
         hourly_limit: limit("/hourlyLimit", input.hourly_limit, current.hourly_limit),
         unsubscribe_enabled: flag(input.unsubscribe_enabled, current.unsubscribe_enabled, standard.unsubscribe_enabled),
         postal_address,
+        stop_on_reply: input.stop_on_reply.over(Some(current.stop_on_reply)).unwrap_or(standard.stop_on_reply),
         on_in_doubt: input.on_in_doubt.over(Some(current.on_in_doubt)).unwrap_or(standard.on_in_doubt),
+        guard_rails: input.guard_rails.over(current.guard_rails),
     };
+    if let Some(rails) = &settings.guard_rails {
+        check_guard_rails(&mut problems, rails);
+    }
     problems.into_result()?;
     Ok(settings)
 }
@@ -245,6 +255,23 @@ pub fn check_postal_address(text: &str) -> Result<(), FieldProblems> {
     }
     check_prose(&mut problems, "", text, MAX_POSTAL_ADDRESS);
     problems.into_result()
+}
+
+fn check_guard_rails(problems: &mut FieldProblems, rails: &GuardRails) {
+    for (pointer, rate) in [
+        ("/guardRails/maxBounceRate", rails.max_bounce_rate),
+        ("/guardRails/maxComplaintRate", rails.max_complaint_rate),
+    ] {
+        if rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
+            problems.add(pointer, "out_of_range", "a share from 0 to 1");
+        }
+    }
+    if rails.max_bounce_rate.is_none() && rails.max_complaint_rate.is_none() {
+        problems.add("/guardRails/maxBounceRate", "required", "name a maxBounceRate, a maxComplaintRate, or both");
+    }
+    if rails.min_sample < 1 {
+        problems.add("/guardRails/minSample", "out_of_range", format!("a whole number from 1 to {}", i32::MAX));
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ public_id! {
     UserId,
     /// An API key.
     KeyId,
+    /// A hook.
+    HookId,
     /// A campaign.
     CampaignId,
     /// A step of a campaign; kept for the campaign's life.
@@ -60,6 +62,8 @@ row_number! {
     StepNo(i16),
     /// A contact's number, unique in the database, rising with creation.
     ContactNo(i64),
+    /// A hook's number, unique in the database; never reused.
+    HookNo(i32),
     /// A segment's number, unique in the database.
     SegmentNo(i32),
     /// A version of a campaign's sequence, from 1.

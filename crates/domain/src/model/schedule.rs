@@ -1,5 +1,6 @@
 //! When a campaign may send: its start, its window, its blackout dates, all in one time zone.
 
+use super::guard_rails::GuardRails;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +135,7 @@ impl OnInDoubt {
 }
 
 /// How a campaign behaves. Every field acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// Mails carry an image that tells when they are opened.
@@ -152,8 +153,13 @@ pub struct Settings {
     /// No more deliveries than this begin in an hour of UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly_limit: Option<i32>,
+    /// A contact that answers a mail leaves the campaign.
+    pub stop_on_reply: bool,
     /// What becomes of a delivery whose outcome is not known.
     pub on_in_doubt: OnInDoubt,
+    /// When the campaign pauses itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard_rails: Option<GuardRails>,
 }
 
 impl Default for Settings {
@@ -165,7 +171,9 @@ impl Default for Settings {
             postal_address: None,
             daily_limit: None,
             hourly_limit: None,
+            stop_on_reply: false,
             on_in_doubt: OnInDoubt::Hold,
+            guard_rails: None,
         }
     }
 }

@@ -56,9 +56,9 @@ pub trait DeliveryRepo: Send {
     ) -> StoreResult<Vec<DeliveryView>>;
     /// The delivery of that key, if it is one of this workspace.
     async fn find(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>>;
-    /// Settles a delivery in doubt, keeps who or what decided, and posts it to the books: the last thing in its
-    /// transaction. `false`, and nothing has changed, when it is not in doubt (any more), or is to be sent once more to a
-    /// contact that has left the campaign.
+    /// Settles a delivery in doubt, keeps who or what decided, and has the commit post it to the books. `false`, and
+    /// nothing has changed, when it is not in doubt (any more), or is to be sent once more to a contact that has left the
+    /// campaign.
     ///
     /// What is sent once more goes out even when the campaign is completed meanwhile; unless the attempt in doubt hears
     /// late, before that, that it was accepted.

@@ -8,6 +8,8 @@ pub mod deliveries;
 pub mod delivery;
 pub mod enrollments;
 pub mod events;
+pub mod feedback;
+pub mod hooks;
 pub mod idempotency;
 pub mod keys;
 pub mod readiness;

@@ -8,6 +8,8 @@ use super::contacts::ContactRepo;
 use super::deliveries::DeliveryRepo;
 use super::enrollments::EnrollmentRepo;
 use super::events::EventRepo;
+use super::feedback::FeedbackRepo;
+use super::hooks::HookRepo;
 use super::idempotency::IdempotencyRepo;
 use super::keys::KeyRepo;
 use super::segments::SegmentRepo;
@@ -78,6 +80,10 @@ pub trait UnitOfWork: Send {
     fn analytics(&mut self) -> &mut dyn AnalyticsRepo;
     /// Deliveries for people.
     fn deliveries(&mut self) -> &mut dyn DeliveryRepo;
+    /// What reports leave behind beside events.
+    fn feedback(&mut self) -> &mut dyn FeedbackRepo;
+    /// Hooks.
+    fn hooks(&mut self) -> &mut dyn HookRepo;
     /// API keys.
     fn keys(&mut self) -> &mut dyn KeyRepo;
     /// Stored answers.
@@ -139,6 +145,10 @@ impl Tx {
         analytics: AnalyticsRepo,
         /// Deliveries for people.
         deliveries: DeliveryRepo,
+        /// What reports leave behind beside events.
+        feedback: FeedbackRepo,
+        /// Hooks.
+        hooks: HookRepo,
         /// API keys.
         keys: KeyRepo,
         /// Stored answers.

@@ -3,6 +3,7 @@
 use super::store::StoreResult;
 use crate::model::address::{DomainName, EmailAddress};
 use crate::model::delivery::DeliveryKey;
+use crate::model::enrollment::ExitReason;
 use crate::model::suppression::{NewSuppression, Suppressible, Suppression, SuppressionReason};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -80,4 +81,18 @@ pub trait SuppressionRepo: Send {
     ///
     /// Looks through all workspaces of the tenant, whichever the transaction names.
     async fn unsubscribe(&mut self, delivery: DeliveryKey, now: DateTime<Utc>) -> StoreResult<Unsubscribed>;
+
+    /// Stops mail to the recipient of `delivery`: suppresses the address in the tenant for `reason` and ends every open
+    /// enrollment of its contacts with `leaving`. True when the address is on the list from now on.
+    ///
+    /// With `mailed_at`, only while the contact has the address that it had then; what is said of a former address says
+    /// nothing of the present one. Looks through all workspaces of the tenant, whichever the transaction names.
+    async fn suppress_recipient(
+        &mut self,
+        delivery: DeliveryKey,
+        mailed_at: Option<DateTime<Utc>>,
+        reason: SuppressionReason,
+        leaving: ExitReason,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool>;
 }

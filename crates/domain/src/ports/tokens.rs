@@ -10,6 +10,8 @@ pub enum TokenPurpose {
     Unsubscribe,
     /// The local part of a mail's Message-ID: lower-case letters and digits only.
     MessageId,
+    /// The local part of a mail's return path, to which bounces go: lower-case letters and digits only.
+    ReturnPath,
     /// The id of a delivery in the API.
     Delivery,
     /// In the address of the image that tells of opens.

@@ -31,6 +31,8 @@ impl WorkAtHand {
 pub trait WorkQueue: Send + Sync {
     /// All there is to do now.
     async fn at_hand(&self) -> StoreResult<WorkAtHand>;
+    /// The active campaigns that have guard rails.
+    async fn guarded(&self) -> StoreResult<Vec<(CampaignKey, WorkspaceNo)>>;
 }
 
 /// Business time that runs faster than the clock, in a database made for it.

@@ -7,6 +7,8 @@ use crate::ports::contacts::{ContactRepo, MockContactRepo};
 use crate::ports::deliveries::{DeliveryRepo, MockDeliveryRepo};
 use crate::ports::enrollments::{EnrollmentRepo, MockEnrollmentRepo};
 use crate::ports::events::{EventRepo, MockEventRepo};
+use crate::ports::feedback::{FeedbackRepo, MockFeedbackRepo};
+use crate::ports::hooks::{HookRepo, MockHookRepo};
 use crate::ports::idempotency::{IdempotencyRepo, MockIdempotencyRepo};
 use crate::ports::keys::{KeyRepo, MockKeyRepo};
 use crate::ports::segments::{MockSegmentRepo, SegmentRepo};
@@ -29,6 +31,8 @@ pub struct MockUnit {
     pub enrollments: MockEnrollmentRepo,
     pub analytics: MockAnalyticsRepo,
     pub deliveries: MockDeliveryRepo,
+    pub feedback: MockFeedbackRepo,
+    pub hooks: MockHookRepo,
     pub keys: MockKeyRepo,
     pub idempotency: MockIdempotencyRepo,
     /// What the clock says.
@@ -72,6 +76,12 @@ impl UnitOfWork for MockUnit {
     }
     fn deliveries(&mut self) -> &mut dyn DeliveryRepo {
         &mut self.deliveries
+    }
+    fn feedback(&mut self) -> &mut dyn FeedbackRepo {
+        &mut self.feedback
+    }
+    fn hooks(&mut self) -> &mut dyn HookRepo {
+        &mut self.hooks
     }
     fn keys(&mut self) -> &mut dyn KeyRepo {
         &mut self.keys

@@ -17,5 +17,7 @@ pub async fn resume_campaign(tx: &mut Tx, command: ResumeCampaign) -> Result<Cam
     let mut campaign = tx.campaigns().find_for_update(command.id).await?.ok_or(TransitionError::NotFound)?;
     let now = tx.now().await?;
     campaign.lifecycle = campaign.lifecycle.resume(now)?;
+    // Why it was paused, if it paused itself.
+    campaign.last_problem = None;
     save(tx, campaign).await
 }

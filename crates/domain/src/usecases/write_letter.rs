@@ -25,6 +25,9 @@ pub struct Desk {
     pub tracker: Arc<dyn Tracker>,
     /// Where unsubscribe links lead, without a slash at the end.
     pub public_url: String,
+    /// The domain whose mail comes back to Muster. With one, every mail has a return path of its own there (VERP), which
+    /// names the delivery to whoever reports that it bounced; without one, bounces go to the campaign's sender.
+    pub bounce_domain: Option<String>,
 }
 
 /// Why a mail cannot be made; trying again would not help. Holds nothing personal.
@@ -109,7 +112,11 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
         date: letter.claimed.queued_at,
         unsubscribe_url,
     };
-    Ok(desk.composer.compose(&parts)?)
+    let mut message = desk.composer.compose(&parts)?;
+    if let Some(domain) = &desk.bounce_domain {
+        message.envelope.from = format!("{}@{domain}", desk.tokens.seal(TokenPurpose::ReturnPath, key));
+    }
+    Ok(message)
 }
 
 /// The content with its links numbered.
@@ -227,7 +234,24 @@ mod tests {
             tokens: Arc::new(tokens),
             tracker: Arc::new(PlainTracker),
             public_url: "https://m.example".to_owned(),
+            bounce_domain: None,
         }
+    }
+
+    #[test]
+    fn with_a_bounce_domain_every_mail_comes_back_to_an_address_of_its_own() {
+        let sent_from = |bounce_domain: Option<&str>| {
+            let mut composer = MockComposer::new();
+            composer.expect_compose().returning(|parts| {
+                let envelope = Envelope { from: parts.from_email.clone(), to: parts.to_email.clone() };
+                Ok(WireMessage { envelope, data: Vec::new() })
+            });
+            let desk = Desk { bounce_domain: bounce_domain.map(str::to_owned), ..desk(composer) };
+            write_letter(&desk, &letter(true)).unwrap().envelope
+        };
+        assert_eq!(sent_from(Some("bounces.example")).from, "ReturnPath3@bounces.example");
+        assert_eq!(sent_from(Some("bounces.example")).to, "ada@example.org");
+        assert_eq!(sent_from(None).from, "news@Example.com");
     }
 
     fn composed(letter: &Letter) -> MessageParts {

@@ -1,8 +1,8 @@
 //! `muster up`: everything in one process, for development and for a first look.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl, PublicUrlArgs, SecretKey,
-    SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl, PublicUrlArgs,
+    SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::output::say;
 use crate::running::api_server::listen;
@@ -47,6 +47,9 @@ pub struct UpArgs {
     /// The mail server, instead of the catcher.
     #[command(flatten)]
     pub smtp: SmtpArgs,
+    /// Where mails come back.
+    #[command(flatten)]
+    pub bounces: BounceDomainArgs,
     /// The key, instead of the state folder's own.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
@@ -74,6 +77,8 @@ pub struct UpConfig {
     pub public_url: Option<PublicUrl>,
     /// The mail server; without one mail is caught.
     pub smtp: Option<SmtpConfig>,
+    /// Where mails come back, if not to the campaign's sender.
+    pub bounce_domain: Option<String>,
     /// The key; without one the state folder's own, see [`SecretKey::load_or_create`].
     pub secret_key: Option<SecretKey>,
     /// Keys that were in use before.
@@ -97,6 +102,7 @@ impl UpArgs {
         let http_addr = self.http.resolve(&mut problems);
         let public_url = self.public.optional(&mut problems);
         let smtp = self.smtp.optional(&mut problems);
+        let bounce_domain = self.bounces.optional(&mut problems);
         let secret_key = self.secret.optional(&mut problems);
         let previous_keys = self.secret.previous(&mut problems);
         let state_dir = self.state.resolve(&mut problems, surroundings);
@@ -107,6 +113,7 @@ impl UpArgs {
             http_addr,
             public_url,
             smtp,
+            bounce_domain,
             secret_key,
             previous_keys,
             state_dir,
@@ -177,6 +184,7 @@ async fn up(config: &UpConfig, url: &SecretString, database: &str, stop: &Cancel
         listener,
         public_url: &public_url,
         secret_key: &secret_key,
+        bounce_domain: config.bounce_domain.clone(),
         previous_keys: &config.previous_keys,
         smtp: mail.config()?,
         state_dir: folder,

@@ -1,8 +1,8 @@
 //! `muster work`: walks contacts through campaigns and sends.
 
 use crate::config::{
-    ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
-    SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey,
+    SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
 use crate::running::{WORKER_POOL, database, signals};
@@ -34,6 +34,9 @@ pub struct WorkArgs {
     /// The mail server.
     #[command(flatten)]
     pub smtp: SmtpArgs,
+    /// Where mails come back.
+    #[command(flatten)]
+    pub bounces: BounceDomainArgs,
     /// The key that signs links.
     #[command(flatten)]
     pub secret: SecretKeyArgs,
@@ -54,6 +57,8 @@ pub struct WorkConfig {
     pub public_url: PublicUrl,
     /// The mail server.
     pub smtp: SmtpConfig,
+    /// Where mails come back, if not to the campaign's sender.
+    pub bounce_domain: Option<String>,
     /// The key that signs links.
     pub secret_key: SecretKey,
     /// Keys that were in use before.
@@ -74,6 +79,7 @@ impl WorkArgs {
         let named = self.public.optional(&mut problems);
         let public_url = named.or_else(|| PublicUrl::local(http_addr?).ok());
         let smtp = self.smtp.required(&mut problems);
+        let bounce_domain = self.bounces.optional(&mut problems);
         let secret_key = self.secret.required(&mut problems);
         let previous_keys = self.secret.previous(&mut problems);
         let state_dir = self.state.resolve(&mut problems, surroundings);
@@ -82,6 +88,7 @@ impl WorkArgs {
             database_url,
             public_url,
             smtp,
+            bounce_domain,
             secret_key,
             previous_keys,
             state_dir,
@@ -109,6 +116,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
         secret: config.secret_key.to_secret(),
         previous_secrets: config.previous_keys.iter().map(SecretKey::to_secret).collect(),
         public_url: config.public_url.to_string(),
+        bounce_domain: config.bounce_domain,
         smtp: config.smtp,
         state_dir: folder.to_owned(),
         postal_address: args.launch.postal_address(),

@@ -7,6 +7,7 @@ use super::{ConfigProblems, PublicUrl, SecretKey, Setting, StateDir, Surrounding
 use clap::Args;
 use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use muster_adapters::smtp::SmtpConfig;
+use muster_domain::model::address::EmailAddress;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
@@ -87,6 +88,30 @@ impl PublicUrlArgs {
     pub fn optional(&self, problems: &mut ConfigProblems) -> Option<PublicUrl> {
         problems.take(Setting::PUBLIC_URL, PublicUrl::parse(text(self.public_url.as_ref())?))
     }
+}
+
+/// `--bounce-domain`.
+#[derive(Debug, Clone, Args)]
+pub struct BounceDomainArgs {
+    /// A domain of its own whose mail is piped to Muster: mails come back there [default: to the campaign's sender].
+    #[arg(long, env = "MUSTER_BOUNCE_DOMAIN", value_name = "DOMAIN")]
+    pub bounce_domain: Option<String>,
+}
+
+impl BounceDomainArgs {
+    /// The domain if one is given, in lower case.
+    pub fn optional(&self, problems: &mut ConfigProblems) -> Option<String> {
+        problems.take(Setting::BOUNCE_DOMAIN, bounce_domain(text(self.bounce_domain.as_ref())?))
+    }
+}
+
+/// Whether mail can be addressed there, with names of the length that return paths have.
+fn bounce_domain(domain: &str) -> Result<String, &'static str> {
+    let address = EmailAddress::parse(&format!("{}@{domain}", "x".repeat(64)));
+    let address = address.map_err(|_| "is no domain; expected something like bounces.example.com");
+    address.map(|address| address.domain()).and_then(|parsed| {
+        if parsed.eq_ignore_ascii_case(domain) { Ok(parsed) } else { Err("is an address; expected its domain only") }
+    })
 }
 
 /// `--smtp-url`.

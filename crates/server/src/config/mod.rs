@@ -9,7 +9,8 @@ mod setting;
 mod state_dir;
 
 pub use args::{
-    DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs, StateDirArgs,
+    BounceDomainArgs, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs, SecretKeyArgs, SmtpArgs,
+    StateDirArgs,
 };
 pub use http_addr::parse_http_addr;
 pub use problems::ConfigProblems;

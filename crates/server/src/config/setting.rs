@@ -22,6 +22,8 @@ impl Setting {
     pub const HTTP_ADDR: Self = Self::new("--http-addr", "MUSTER_HTTP_ADDR");
     /// The mail server.
     pub const SMTP_URL: Self = Self::new("--smtp-url", "MUSTER_SMTP_URL");
+    /// Where mails come back.
+    pub const BOUNCE_DOMAIN: Self = Self::new("--bounce-domain", "MUSTER_BOUNCE_DOMAIN");
     /// The base of links in mails.
     pub const PUBLIC_URL: Self = Self::new("--public-url", "MUSTER_PUBLIC_URL");
     /// The key that signs links and cursors.
@@ -40,10 +42,11 @@ impl Setting {
     pub const LOG_FILTER: Self = Self::new("--log-filter", "MUSTER_LOG_FILTER");
 
     /// Every setting there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DATABASE_URL,
         Self::HTTP_ADDR,
         Self::SMTP_URL,
+        Self::BOUNCE_DOMAIN,
         Self::PUBLIC_URL,
         Self::SECRET_KEY,
         Self::SECRET_KEY_PREVIOUS,

@@ -107,6 +107,19 @@ fn work_builds_links_on_the_address_of_serve_unless_told_otherwise() {
 }
 
 #[test]
+fn mails_come_back_to_the_sender_unless_a_domain_is_made_for_it() {
+    let resolved = |flags: &[&str]| parse::<WorkArgs>(&[&DATABASE, &KEY, &MAIL, flags]).resolve(&at_home());
+    assert_eq!(resolved(&[]).unwrap().bounce_domain, None);
+    let named = resolved(&["--bounce-domain", " Bounces.Example.com "]).unwrap();
+    assert_eq!(named.bounce_domain.as_deref(), Some("bounces.example.com"));
+    let long = format!("{}.example", "a.".repeat(100));
+    for bad in ["bounces@example.com", "@example.com", "localhost", "b c.example", "https://example.com", &long] {
+        let said = said(resolved(&["--bounce-domain", bad]));
+        assert!(said.contains("--bounce-domain (MUSTER_BOUNCE_DOMAIN): is"), "{bad}: {said}");
+    }
+}
+
+#[test]
 fn up_and_demo_need_nothing() {
     let up = parse::<UpArgs>(&[]).resolve(&at_home()).unwrap();
     assert_eq!(up.state_dir.path(), Path::new("/home/ada/.local/state/muster"));

@@ -87,6 +87,7 @@ impl<'a> Demo<'a> {
             listener,
             public_url: &public_url,
             secret_key: &SecretKey::generate(),
+            bounce_domain: None,
             previous_keys: &[],
             smtp: mail.config()?,
             state_dir: folder,

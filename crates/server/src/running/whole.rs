@@ -22,6 +22,8 @@ pub struct WholeSettings<'a> {
     pub public_url: &'a PublicUrl,
     /// The key that signs links.
     pub secret_key: &'a SecretKey,
+    /// Where mails come back, if not to the campaign's sender.
+    pub bounce_domain: Option<String>,
     /// Keys that were in use before.
     pub previous_keys: &'a [SecretKey],
     /// Where mail goes.
@@ -50,6 +52,7 @@ impl Whole {
             listener,
             public_url,
             secret_key,
+            bounce_domain,
             previous_keys,
             smtp,
             state_dir,
@@ -73,6 +76,7 @@ impl Whole {
             secret: secret_key.to_secret(),
             previous_secrets: previous(),
             public_url: public_url.to_string(),
+            bounce_domain,
             smtp,
             state_dir: state_dir.to_owned(),
             postal_address,

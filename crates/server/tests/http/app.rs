@@ -27,8 +27,7 @@ pub(crate) const PREVIOUS_SECRET: [u8; 32] = [6; 32];
 /// The API on a free port of the loopback. Stops when dropped. Its verbs speak with a key that has all scopes.
 pub(crate) struct TestApp {
     caller: Caller,
-    server: actix_web::dev::ServerHandle,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _served: Served,
     /// Its database, for looking behind the API.
     pub(crate) database: TestDatabase,
     /// Where test mails go.
@@ -58,9 +57,9 @@ impl TestApp {
             transport: Some(test_transport(smtp).expect("a transport")),
             postal_address,
         });
-        let (address, server, thread) = serve(state);
+        let served = Served::start(state);
         let token = provision(&database, "acme", "main", &Scope::ALL).await;
-        Self { caller: Caller::new(address, token), server, thread: Some(thread), database, sink }
+        Self { caller: Caller::new(served.address, token), _served: served, database, sink }
     }
 
     /// A caller of another tenant on the same server.
@@ -95,7 +94,30 @@ impl Deref for TestApp {
     }
 }
 
-impl Drop for TestApp {
+/// The state over somebody else's database, without mail.
+pub(crate) fn state_over(store: PgStore) -> Arc<ApiState> {
+    let (secret, public_url) = (SecretSlice::from(SECRET.to_vec()), "http://muster.test".to_owned());
+    let postal_address = PostalAddressRule::default();
+    api_state(ApiSettings { store, secret, previous_secrets: Vec::new(), public_url, transport: None, postal_address })
+}
+
+/// A server on a free port of the loopback. Stops when dropped.
+pub(crate) struct Served {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    server: actix_web::dev::ServerHandle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Served {
+    /// Serves from now on.
+    pub(crate) fn start(state: Arc<ApiState>) -> Self {
+        let (address, server, thread) = serve(state);
+        Self { address, server, thread: Some(thread) }
+    }
+}
+
+impl Drop for Served {
     fn drop(&mut self) {
         // The command is sent at once; the future only waits for its end.
         drop(self.server.stop(false));

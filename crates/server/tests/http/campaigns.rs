@@ -88,7 +88,7 @@ async fn what_acts_is_accepted_and_read_back() {
         "window": { "days": ["fri", "mon"], "from": "09:00", "to": "17:30" }, "blackoutDates": ["2999-12-25"]
     });
     wanted["settings"] = json!({
-        "trackOpens": true, "trackClicks": null, "stopOnReply": false, "postalAddress": null, "guardRails": null,
+        "trackOpens": true, "trackClicks": null, "stopOnReply": true, "postalAddress": null, "guardRails": {"maxBounceRate": 0.05},
         "unsubscribeEnabled": false, "dailyLimit": 100, "hourlyLimit": 10, "onInDoubt": "resend"
     });
     let made = app.post("/api/campaigns", wanted).await;
@@ -102,6 +102,8 @@ async fn what_acts_is_accepted_and_read_back() {
     assert_eq!((&settings["trackOpens"], &settings["trackClicks"]), (&json!(true), &json!(false)));
     assert_eq!(settings["unsubscribeEnabled"], false);
     assert_eq!((&settings["dailyLimit"], &settings["onInDoubt"]), (&json!(100), &json!("resend")));
+    let rails = json!({ "maxBounceRate": 0.05, "maxComplaintRate": null, "minSample": 100 });
+    assert_eq!((&settings["stopOnReply"], &settings["guardRails"]), (&json!(true), &rails));
     assert_eq!(made.json["status"], "draft", "a start alone schedules nothing");
 }
 
@@ -147,7 +149,7 @@ async fn every_bad_field_is_named_at_once() {
             "/schedule/window/to invalid_time",
             "/segmentId invalid_id",
             "/settings/dailyLimit out_of_range",
-            "/settings/guardRails not_supported",
+            "/settings/guardRails/maxBounceRate required",
             "/settings/hourlyLimit wrong_type",
             "/settings/onInDoubt unknown_value",
             "/settings/postalAddress required",

@@ -8,6 +8,7 @@ mod contacts;
 mod conventions;
 mod deliveries;
 mod footer;
+mod hooks;
 mod idempotency;
 mod import;
 mod keys;

@@ -69,6 +69,7 @@ pub(crate) struct Fixture {
     pub(crate) stranger: String,
     pub(crate) segment: String,
     pub(crate) key: String,
+    pub(crate) hook: String,
     /// A draft with steps.
     pub(crate) draft: String,
     /// Its first step, an e-mail.
@@ -100,6 +101,7 @@ impl Fixture {
         let stranger = made(app.post("/api/contacts", json!({"email": "ben@example.test"})).await);
         let segment = made(app.post("/api/segments", json!({"name": "All", "kind": "static"})).await);
         let key = made(app.post("/api/keys", json!({"name": "spare", "scopes": ["campaigns:read"]})).await);
+        let hook = made(app.post("/api/hooks", json!({"name": "mail server"})).await);
         let members = json!({"contactIds": [contact]});
         app.post(&format!("/api/segments/{segment}/contacts"), members).await.assert_status(200);
         let suppressed = "gone@example.test".to_owned();
@@ -115,7 +117,7 @@ impl Fixture {
         app.post_empty(&format!("/api/campaigns/{active}/launch")).await.assert_status(200);
         let (active_step, step) = (firsts.remove(1), firsts.remove(0));
         let delivery = in_doubt(app, database, &active).await;
-        Self { contact, stranger, segment, key, draft, step, active, active_step, suppressed, delivery }
+        Self { contact, stranger, segment, key, hook, draft, step, active, active_step, suppressed, delivery }
     }
 
     /// The same with ids that nothing has.
@@ -126,6 +128,7 @@ impl Fixture {
             stranger: id(),
             segment: id(),
             key: id(),
+            hook: id(),
             draft: id(),
             step: id(),
             active: id(),
@@ -146,6 +149,7 @@ impl Fixture {
             Some("segments") => &self.segment,
             Some("keys") => &self.key,
             Some("deliveries") => &self.delivery,
+            Some("hooks") => &self.hook,
             _ => &self.suppressed,
         };
         let path = template.replace("{stepId}", step).replace("{contactId}", &self.contact);
@@ -189,6 +193,7 @@ impl Fixture {
             "suppress_address" => json!({"email": "more@example.test", "reason": "manual", "source": "list"}),
             "resolve_delivery" => json!({"outcome": "sent"}),
             "retry_deliveries" => json!({"states": ["inDoubt"]}),
+            "create_hook" => json!({"name": "provider"}),
             "create_key" => json!({"name": "more", "scopes": ["admin"]}),
             other => panic!("{other}: say here with which body it does something"),
         }
@@ -265,7 +270,9 @@ pub(crate) fn whole_campaign(segment: &str) -> Value {
         "startAt": "2999-01-01T00:00:00Z", "timezone": "Europe/Berlin", "sendStrategy": "scheduled",
         "window": {"days": ["mon", "tue"], "from": "09:00", "to": "17:00"}, "blackoutDates": ["2999-12-24"]
     });
-    whole["settings"] = json!({"unsubscribeEnabled": true, "postalAddress": "Ex\n1 Main Street", "dailyLimit": 1000, "hourlyLimit": 100, "onInDoubt": "hold"});
+    whole["settings"] = json!({"unsubscribeEnabled": true, "postalAddress": "Ex\n1 Main Street", "dailyLimit": 1000,
+        "hourlyLimit": 100, "stopOnReply": true, "onInDoubt": "hold",
+        "guardRails": {"maxBounceRate": 0.05, "maxComplaintRate": 0.01, "minSample": 100}});
     whole
 }
 

@@ -33,7 +33,7 @@ const LAUNCHING: [&str; 10] = [
 fn needed(operation: &Operation) -> &'static str {
     let reads = operation.method == Method::GET || operation.id.starts_with("preview_");
     match operation.template.split('/').nth(2) {
-        Some("keys") => "admin",
+        Some("keys" | "hooks") => "admin",
         Some("campaigns" | "deliveries") if LAUNCHING.contains(&operation.id.as_str()) => "campaigns:launch",
         Some("campaigns" | "deliveries") if reads => "campaigns:read",
         Some("campaigns") => "campaigns:write",

@@ -79,6 +79,7 @@ async fn send(app: &TestApp, contacts: usize, settings: Value, html: &str) -> Se
         smtp: SmtpConfig::parse(&app.sink.url().into()).expect("an address"),
         state_dir: folder.path().to_owned(),
         postal_address: PostalAddressRule::Recommended,
+        bounce_domain: None,
     })
     .expect("a worker");
     let begun = Instant::now();

@@ -50,6 +50,8 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
     archive.expect_adopt().returning(|| Ok(None));
     let mut transport = MockMailTransport::new();
     transport.expect_sessions_at_most().return_const(2_usize);
+    let mut queue = queue;
+    queue.expect_guarded().returning(|| Ok(Vec::new()));
     WorkerPorts {
         store: Arc::new(NoTransactions),
         queue: Arc::new(queue),
@@ -65,6 +67,7 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
                 tokens: Arc::new(MockTokens::new()),
                 tracker: Arc::new(NoTracker),
                 public_url: "http://muster.test".to_owned(),
+                bounce_domain: None,
             },
         },
         reaper: Arc::new(reaper),

@@ -3,11 +3,13 @@
 use super::ending::{self, Ending};
 use super::rows::{self, OutboxRow};
 use super::{bind_attempts, bind_campaign, late, open};
+use crate::postgres::exits::Exits;
 use crate::postgres::prepared::prepared;
+use crate::postgres::suppressions::recipient;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
 use muster_domain::model::enrollment::ExitReason;
@@ -29,6 +31,7 @@ pub(super) async fn record(
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
     let mut tx = open(store, key.tenant).await?;
     let on_in_doubt = on_in_doubt(&mut tx, key, outcomes.values().copied()).await?;
+    let exits = give_up_refused(&mut tx, key, &outcomes).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
     for row in rows::lock(&mut tx, key, outcomes.keys()).await? {
@@ -38,7 +41,7 @@ pub(super) async fn record(
             verdicts.push(Verdict::of(row, outcome, policy, on_in_doubt));
         }
     }
-    let mut report = apply(&mut tx, key, verdicts).await?;
+    let mut report = apply_with(&mut tx, key, verdicts, exits).await?;
     let missed: Vec<(Attempt, &SendOutcome)> = outcomes
         .iter()
         .filter(|(attempt, _)| !met.contains(attempt))
@@ -142,8 +145,56 @@ async fn is_over(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<
     Ok(row.over)
 }
 
+#[derive(QueryableByName)]
+struct RefusedRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+}
+
+/// Suppresses the addresses that refused mail for good, in the whole tenant, and takes their contacts out of every
+/// campaign: contacts are locked before enrollments. Only for attempts that are still under way, and contacts that had no
+/// other address when the mail was queued.
+async fn give_up_refused(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    outcomes: &HashMap<Attempt, &SendOutcome>,
+) -> StoreResult<Exits> {
+    let bounced = |outcome: &SendOutcome| matches!(outcome, SendOutcome::Failed { bounced: true, .. });
+    let refused = outcomes.iter().filter(|(_, outcome)| bounced(outcome)).map(|(attempt, _)| attempt);
+    let refused: Vec<&Attempt> = refused.collect();
+    if refused.is_empty() {
+        return Ok(Exits::default());
+    }
+    let sql = "SELECT a.contact_no, c.email, muster_now() AS now \
+        FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
+        CROSS JOIN LATERAL (SELECT queued_at FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+            AND step = a.step AND pass = a.pass AND epoch = a.epoch AND state <> 'p' OFFSET 0) AS o \
+        CROSS JOIN LATERAL (SELECT email FROM contacts WHERE tenant_no = $1 AND contact_no = a.contact_no AND email IS NOT NULL \
+            AND coalesce(email_changed_at <= o.queued_at, true) OFFSET 0) AS c";
+    let rows: Vec<RefusedRow> = bind_attempts(prepared(sql), key, refused).get_results(conn).await.store()?;
+    let Some(now) = rows.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
+    let addresses: StoreResult<Vec<_>> =
+        rows.iter().map(|row| recipient::read_address(&row.email, row.contact_no)).collect();
+    recipient::give_up(conn, key, addresses?, now).await
+}
+
 /// Writes verdicts on locked rows, and the books.
 pub(super) async fn apply(tx: &mut PgTx, key: CampaignKey, verdicts: Vec<Verdict>) -> StoreResult<RecordReport> {
+    apply_with(tx, key, verdicts, Exits::default()).await
+}
+
+/// The same, with what else is to be posted: each campaign's books once, in rising order.
+async fn apply_with(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    verdicts: Vec<Verdict>,
+    exits: Exits,
+) -> StoreResult<RecordReport> {
+    let mut posts = exits.into_entries();
     let mut report = RecordReport::default();
     let (mut endings, mut again) = (Vec::new(), Vec::new());
     let over = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Again { .. })) && is_over(tx, key).await?;
@@ -164,9 +215,11 @@ pub(super) async fn apply(tx: &mut PgTx, key: CampaignKey, verdicts: Vec<Verdict
     report.again = again.len();
     queue_again(tx, key, again).await?;
     if let Some(now) = endings.as_slice().first().map(|ending| ending.row.now) {
-        let entries = ending::end(tx, key, now, &endings).await?;
-        report.closed = -entries.campaign.open;
-        books::post(tx, key, &entries).await?;
+        *posts.entry(key.campaign).or_default() += ending::end(tx, key, now, &endings).await?;
+    }
+    report.closed = posts.get(&key.campaign).map_or(0, |entries| -entries.campaign.open);
+    for (campaign, entries) in &posts {
+        books::post(tx, CampaignKey { campaign: *campaign, ..key }, entries).await?;
     }
     Ok(report)
 }

@@ -55,8 +55,9 @@ impl DeliveryRepo for PgUnit {
                 settle::settle(self.conn(), key, resolution, evidence, now).await?
             }
         };
-        books::post(self.conn(), key.campaign_key(), &entries).await?;
-        Ok(!entries.steps.is_empty())
+        let done = !entries.steps.is_empty();
+        self.post([(key.campaign, entries)].into());
+        Ok(done)
     }
 
     async fn retry(

@@ -3,11 +3,12 @@
 pub(super) mod cover;
 pub(super) mod erased;
 mod insert;
+pub(super) mod recipient;
 
 use super::contacts::hold;
 use super::exits::{Exits, Leaving, exit_open_enrollments};
 use super::locks::{self, Lock};
-use super::schema::{campaigns, contacts, suppressions};
+use super::schema::suppressions;
 use super::{PgUnit, StoreErrorExt};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -21,6 +22,7 @@ use muster_domain::model::ids::ContactNo;
 use muster_domain::model::suppression::{Entry, NewSuppression, Suppressible, Suppression, SuppressionReason};
 use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork};
 use muster_domain::ports::suppressions::{Suppressed, SuppressionRepo, Unsubscribed};
+use recipient::Stop;
 use uuid::Uuid;
 
 #[derive(Queryable, Selectable)]
@@ -121,26 +123,26 @@ impl SuppressionRepo for PgUnit {
     }
 
     async fn unsubscribe(&mut self, delivery: DeliveryKey, now: DateTime<Utc>) -> StoreResult<Unsubscribed> {
-        let tenant = self.of().tenant;
-        let Some(email) = self.address_of(delivery).await? else { return Ok(Unsubscribed::Erased) };
-        let keys = [email.key()];
-        let contacts = hold::hold(self.conn(), tenant, &keys, Some(delivery.contact)).await?;
-        // It had another address, or was erased, before it could be locked.
-        if !contacts.contains(&delivery.contact) {
-            return Err(StoreError::Conflict);
-        }
-        let source = self.source_of(delivery).await?;
-        let what = Suppressible::Address(email);
-        let new = NewSuppression { what, reason: SuppressionReason::Unsubscribed, source };
-        let added = !insert::insert(self.conn(), tenant, &[new], now).await?.is_empty();
-        let exits = self.exit(&contacts, ExitReason::Unsubscribed, now).await?;
-        self.post(exits.into_entries());
+        let (reason, leaving) = (SuppressionReason::Unsubscribed, ExitReason::Unsubscribed);
+        let stopped = self.stop_mail(Stop { delivery, mailed_at: None, reason, leaving, now }).await?;
+        let Some(added) = stopped else { return Ok(Unsubscribed::Erased) };
         if added {
             let kind = EventKind::Unsubscribed;
             let event = EngagementEvent { id: Uuid::now_v7(), delivery, kind, link: None, at: now, machine: None };
             self.events().record(&[event]).await?;
         }
         Ok(if added { Unsubscribed::Now } else { Unsubscribed::Already })
+    }
+
+    async fn suppress_recipient(
+        &mut self,
+        delivery: DeliveryKey,
+        mailed_at: Option<DateTime<Utc>>,
+        reason: SuppressionReason,
+        leaving: ExitReason,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool> {
+        Ok(self.stop_mail(Stop { delivery, mailed_at, reason, leaving, now }).await?.unwrap_or_default())
     }
 }
 
@@ -182,31 +184,6 @@ impl PgUnit {
         let contacts = hold::hold(self.conn(), tenant, &addresses, None).await?;
         let exits = self.exit(&contacts, ExitReason::Suppressed, now).await?;
         Ok((added, exits))
-    }
-
-    /// The recipient's address; `None` when the contact is erased.
-    async fn address_of(&mut self, delivery: DeliveryKey) -> StoreResult<Option<EmailAddress>> {
-        let email: Option<Option<String>> = contacts::table
-            .filter(contacts::tenant_no.eq(delivery.tenant.0).and(contacts::contact_no.eq(delivery.contact.0)))
-            .select(contacts::email)
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        let corrupt = || StoreError::Corrupt { table: "contacts", column: "email", id: delivery.contact.0.to_string() };
-        email.flatten().map(|email| EmailAddress::parse(&email).map_err(|_| corrupt())).transpose()
-    }
-
-    /// What an unsubscription through this mail has as its source: the campaign's id.
-    async fn source_of(&mut self, delivery: DeliveryKey) -> StoreResult<String> {
-        let id: Option<Uuid> = campaigns::table
-            .filter(campaigns::tenant_no.eq(delivery.tenant.0).and(campaigns::campaign_no.eq(delivery.campaign.0)))
-            .select(campaigns::id)
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        Ok(id.map_or_else(|| "unsubscribe".to_owned(), |id| id.to_string()))
     }
 
     async fn exit(&mut self, contacts: &[ContactNo], reason: ExitReason, now: DateTime<Utc>) -> StoreResult<Exits> {

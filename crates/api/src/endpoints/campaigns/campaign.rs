@@ -3,6 +3,7 @@
 use crate::timestamp::Timestamp;
 use chrono::NaiveDate;
 use muster_domain::model::campaign::Campaign;
+use muster_domain::model::guard_rails::GuardRails;
 use muster_domain::model::principal::Principal;
 use muster_domain::model::schedule::{Schedule, Settings, Window};
 use serde::Serialize;
@@ -119,13 +120,35 @@ pub(crate) struct SettingsResponse {
     daily_limit: Option<i32>,
     #[schema(required)]
     hourly_limit: Option<i32>,
-    /// Not supported yet: always false.
+    /// A contact that answers a mail of the campaign leaves it.
     stop_on_reply: bool,
     #[schema(value_type = String, example = "hold")]
     on_in_doubt: &'static str,
-    /// Not supported yet: always null.
-    #[schema(required, value_type = Option<Object>)]
-    guard_rails: Option<()>,
+    /// When the campaign pauses itself.
+    #[schema(required)]
+    guard_rails: Option<GuardRailsResponse>,
+}
+
+/// Limits past which a campaign pauses itself.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = GuardRails)]
+pub(crate) struct GuardRailsResponse {
+    /// So many of the mails tried may bounce, at once or later.
+    #[schema(required)]
+    max_bounce_rate: Option<f64>,
+    /// So many of the mails delivered may be called spam.
+    #[schema(required)]
+    max_complaint_rate: Option<f64>,
+    /// Before so many mails were tried nothing is judged.
+    min_sample: i32,
+}
+
+impl From<GuardRails> for GuardRailsResponse {
+    fn from(rails: GuardRails) -> Self {
+        let GuardRails { max_bounce_rate, max_complaint_rate, min_sample } = rails;
+        Self { max_bounce_rate, max_complaint_rate, min_sample }
+    }
 }
 
 impl CampaignResponse {
@@ -202,9 +225,9 @@ impl From<&Settings> for SettingsResponse {
             postal_address: settings.postal_address.clone(),
             daily_limit: settings.daily_limit,
             hourly_limit: settings.hourly_limit,
-            stop_on_reply: false,
+            stop_on_reply: settings.stop_on_reply,
             on_in_doubt: settings.on_in_doubt.as_str(),
-            guard_rails: None,
+            guard_rails: settings.guard_rails.map(GuardRailsResponse::from),
         }
     }
 }

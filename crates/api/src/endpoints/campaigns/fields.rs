@@ -11,6 +11,7 @@ use muster_domain::model::content::{
     ContentInput, MAX_BLACKOUT_DATES, MAX_DESCRIPTION, MAX_NAME, ScheduleInput, SettingsInput, check_postal_address,
 };
 use muster_domain::model::field::Field;
+use muster_domain::model::guard_rails::{GuardRails, USUAL_SAMPLE};
 use muster_domain::model::problem::FieldProblems;
 use muster_domain::model::schedule::{OnInDoubt, SendStrategy, Weekday, Window};
 use muster_domain::model::text::{check_line, check_prose};
@@ -76,11 +77,30 @@ pub(crate) struct SettingsRequest {
     /// No more deliveries than this begin in an hour of UTC.
     #[schema(minimum = 1)]
     hourly_limit: Option<i32>,
-    /// Only false: not supported yet.
+    /// A contact that answers a mail of the campaign leaves it; false unless given.
     stop_on_reply: Option<bool>,
     /// What becomes of a delivery whose outcome is not known: `hold` or `resend`.
     #[schema(example = "hold")]
     on_in_doubt: Option<String>,
+    /// When the campaign pauses itself; null for never.
+    guard_rails: Option<GuardRailsRequest>,
+}
+
+/// Limits past which the campaign pauses itself, with `lastProblem` saying why; one of the rates at least. Given anew as a
+/// whole.
+#[derive(ToSchema)]
+#[schema(as = GuardRailsFields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what `read_guard_rails` reads")]
+pub(crate) struct GuardRailsRequest {
+    /// So many of the mails tried may bounce, at once or later.
+    #[schema(minimum = 0, maximum = 1, example = 0.05)]
+    max_bounce_rate: Option<f64>,
+    /// So many of the mails delivered may be called spam.
+    #[schema(minimum = 0, maximum = 1, example = 0.001)]
+    max_complaint_rate: Option<f64>,
+    /// Before so many mails were tried nothing is judged; 100 unless given.
+    #[schema(minimum = 1)]
+    min_sample: Option<i32>,
 }
 
 /// Reads everything that both creating and changing take.
@@ -198,8 +218,6 @@ pub(crate) fn time_of_day(value: Item<'_>) -> Option<NaiveTime> {
 }
 
 fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
-    let later = [("stopOnReply", false.into()), ("guardRails", Value::Null)];
-    let refused = later.into_iter().filter(|(name, default)| not_supported(fields, name, default).is_none()).count();
     let track_opens = change(fields, "trackOpens", Item::boolean);
     let track_clicks = change(fields, "trackClicks", Item::boolean);
     let unsubscribe_enabled = change(fields, "unsubscribeEnabled", Item::boolean);
@@ -208,10 +226,9 @@ fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
     let most = i64::from(i32::MAX);
     let daily_limit = change(fields, "dailyLimit", |value| value.integer(1..=most));
     let hourly_limit = change(fields, "hourlyLimit", |value| value.integer(1..=most));
+    let stop_on_reply = change(fields, "stopOnReply", Item::boolean);
     let on_in_doubt = change(fields, "onInDoubt", |value| value.one_of(&["hold", "resend"], OnInDoubt::parse));
-    if refused > 0 {
-        return None;
-    }
+    let guard_rails = change(fields, "guardRails", |value| value.object(read_guard_rails));
     Some(SettingsInput {
         track_opens: track_opens?,
         track_clicks: track_clicks?,
@@ -219,6 +236,24 @@ fn read_settings(fields: &mut Fields<'_>) -> Option<SettingsInput> {
         postal_address: postal_address?,
         daily_limit: daily_limit?,
         hourly_limit: hourly_limit?,
+        stop_on_reply: stop_on_reply?,
         on_in_doubt: on_in_doubt?,
+        guard_rails: guard_rails?,
+    })
+}
+
+fn read_guard_rails(fields: &mut Fields<'_>) -> Option<GuardRails> {
+    let max_bounce_rate = fields.optional("maxBounceRate", |value| value.number(0.0..=1.0));
+    let max_complaint_rate = fields.optional("maxComplaintRate", |value| value.number(0.0..=1.0));
+    let sample = |value: Item<'_>| i32::try_from(value.integer(1..=i64::from(i32::MAX))?).ok();
+    let min_sample = fields.or("minSample", USUAL_SAMPLE, sample);
+    if (max_bounce_rate, max_complaint_rate) == (Some(None), Some(None)) {
+        fields.refuse("maxBounceRate", "required", "name this, a maxComplaintRate, or both");
+        return None;
+    }
+    Some(GuardRails {
+        max_bounce_rate: max_bounce_rate?,
+        max_complaint_rate: max_complaint_rate?,
+        min_sample: min_sample?,
     })
 }

@@ -1,0 +1,177 @@
+//! Hooks, receipts and soft bounces: every promise of their ports.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use muster_domain::model::enrollment::ExitReason;
+use muster_domain::model::hook::{Hook, HookKey, Receipt};
+use muster_domain::model::ids::{HookNo, TenantNo, WorkspaceNo};
+use muster_domain::model::suppression::SuppressionReason;
+use muster_domain::ports::hooks::Claimed;
+use muster_domain::ports::store::{Store, StoreResult, Tx, Workspace, in_tx};
+use muster_testkit::mail_queue::MailQueue;
+use std::time::Duration;
+
+fn receipt(id: u8, content: u8) -> Receipt {
+    Receipt { id: [id; 32], content: [content; 32] }
+}
+
+async fn tell<T>(queue: &MailQueue, story: impl AsyncFnOnce(&mut Tx) -> StoreResult<T>) -> T {
+    in_tx(&queue.store(), queue.workspace, story).await.unwrap()
+}
+
+async fn hook(queue: &MailQueue, name: &str) -> Hook {
+    tell(queue, async |tx| tx.hooks().insert(name).await).await
+}
+
+async fn claim(queue: &MailQueue, hook: HookKey, receipt: Receipt) -> Claimed {
+    tell(queue, async |tx| tx.hooks().claim(hook, &receipt).await).await
+}
+
+#[tokio::test]
+async fn hooks_are_listed_newest_first_until_they_are_revoked() {
+    let queue = MailQueue::of(0).await;
+    let (one, two) = (hook(&queue, "one").await, hook(&queue, "two").await);
+    assert_ne!(one.key.no, two.key.no);
+    assert_eq!(tell(&queue, async |tx| tx.hooks().list(None, 9).await).await, [two.clone(), one.clone()]);
+    assert_eq!(tell(&queue, async |tx| tx.hooks().list(Some(two.id), 9).await).await, std::slice::from_ref(&one));
+    assert!(tell(&queue, async |tx| tx.hooks().open(two.key).await).await.is_some());
+    assert_eq!(tell(&queue, async |tx| tx.hooks().find(two.id).await).await.as_ref(), Some(&two));
+    assert!(tell(&queue, async |tx| tx.hooks().revoke(two.id).await).await);
+    assert_eq!(tell(&queue, async |tx| tx.hooks().find(two.id).await).await, None);
+    assert!(!tell(&queue, async |tx| tx.hooks().revoke(two.id).await).await);
+    assert_eq!(tell(&queue, async |tx| tx.hooks().open(two.key).await).await, None);
+    assert_eq!(tell(&queue, async |tx| tx.hooks().list(None, 9).await).await, [one]);
+}
+
+#[tokio::test]
+async fn a_hook_of_another_tenant_or_workspace_does_not_open() {
+    let queue = MailQueue::of(0).await;
+    let made = hook(&queue, "one").await;
+    let other_workspace = HookKey { workspace: WorkspaceNo(made.key.workspace.0 + 1), ..made.key };
+    let unmade = HookKey { no: HookNo(made.key.no.0 + 1), ..made.key };
+    for key in [other_workspace, unmade] {
+        assert_eq!(tell(&queue, async |tx| tx.hooks().open(key).await).await, None);
+    }
+    let elsewhere = Workspace { tenant: TenantNo(made.key.tenant.0 + 1), workspace: made.key.workspace };
+    let opened = in_tx(&queue.store(), elsewhere, async |tx| tx.hooks().open(made.key).await).await.unwrap();
+    assert_eq!(opened, None, "the database keeps tenants apart");
+}
+
+#[tokio::test]
+async fn a_receipt_is_claimed_once_for_each_hook_and_gone_when_its_transaction_is() {
+    let queue = MailQueue::of(0).await;
+    let (one, two) = (hook(&queue, "one").await.key, hook(&queue, "two").await.key);
+    let mut undone = queue.store().begin(queue.workspace).await.unwrap();
+    assert_eq!(undone.hooks().claim(one, &receipt(1, 1)).await.unwrap(), Claimed::First);
+    undone.rollback().await.unwrap();
+    assert_eq!(claim(&queue, one, receipt(1, 1)).await, Claimed::First);
+    assert_eq!(claim(&queue, one, receipt(1, 1)).await, Claimed::Again);
+    assert_eq!(claim(&queue, one, receipt(1, 2)).await, Claimed::OtherContent);
+    assert_eq!(claim(&queue, two, receipt(1, 2)).await, Claimed::First);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_claims_at_once_one_is_the_first_and_the_others_wait_for_its_end() {
+    let queue = MailQueue::of(0).await;
+    let one = hook(&queue, "one").await.key;
+    for (undo, expected) in [(true, Claimed::First), (false, Claimed::Again)] {
+        let number = u8::from(undo);
+        let mut first = queue.store().begin(queue.workspace).await.unwrap();
+        assert_eq!(first.hooks().claim(one, &receipt(number, 1)).await.unwrap(), Claimed::First);
+        let mut second = Box::pin(claim(&queue, one, receipt(number, 1)));
+        assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err(), "it did not wait");
+        if undo {
+            first.rollback().await.unwrap();
+        } else {
+            first.commit().await.unwrap();
+        }
+        assert_eq!(second.await, expected);
+    }
+}
+
+#[tokio::test]
+async fn receipts_older_than_eight_days_are_swept_out_and_no_younger_ones() {
+    let queue = MailQueue::of(0).await;
+    let one = hook(&queue, "one").await.key;
+    for number in 1..=4 {
+        claim(&queue, one, receipt(number, 1)).await;
+    }
+    queue
+        .run(
+            "UPDATE hook_receipts SET received_at = now() - interval '9 days' WHERE get_byte(receipt, 0) IN (1, 2); \
+             UPDATE hook_receipts SET received_at = now() - interval '7 days' WHERE get_byte(receipt, 0) = 3",
+        )
+        .await;
+    claim(&queue, one, receipt(5, 1)).await;
+    let left = "SELECT string_agg(get_byte(receipt, 0)::text, ',' ORDER BY receipt) FROM hook_receipts";
+    assert_eq!(queue.text(left).await, "3,4,5");
+}
+
+fn days_ago(days: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap() - TimeDelta::days(days)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn soft_bounces_are_noted_once_for_each_mail_and_each_note_sees_those_before_it() {
+    let queue = MailQueue::of(2).await;
+    let note = async |pass: i32, at| {
+        let mut delivery = queue.delivery(0);
+        delivery.pass.0 = pass;
+        tell(&queue, async |tx| tx.feedback().note_soft_bounce(delivery, at).await).await.len()
+    };
+    assert_eq!(note(1, days_ago(3)).await, 1);
+    assert_eq!(note(1, days_ago(2)).await, 1, "the same mail");
+    // Two at once: one of them sees the other.
+    let (one, other) = tokio::join!(note(2, days_ago(1)), note(3, days_ago(1)));
+    assert_eq!([one.min(other), one.max(other)], [2, 3]);
+    let neighbour = queue.delivery(1);
+    assert_eq!(
+        tell(&queue, async |tx| tx.feedback().note_soft_bounce(neighbour, days_ago(0)).await).await,
+        [days_ago(0)]
+    );
+}
+
+#[tokio::test]
+async fn soft_bounces_of_a_former_address_or_an_erased_contact_say_nothing() {
+    let queue = MailQueue::of(1).await;
+    let note = async || {
+        let at = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+        let mut delivery = queue.delivery(0);
+        delivery.pass.0 = 9;
+        tell(&queue, async |tx| tx.feedback().note_soft_bounce(delivery, at).await).await.len()
+    };
+    tell(&queue, async |tx| tx.feedback().note_soft_bounce(queue.delivery(0), days_ago(900)).await).await;
+    queue.run("UPDATE contacts SET first_name = 'Ada', email_key = email_key").await;
+    assert_eq!(note().await, 2, "nothing has changed of the address");
+    queue.run("UPDATE contacts SET email = 'x@y.test', email_key = 'x@y.test'").await;
+    assert_eq!(note().await, 1);
+    queue.run("UPDATE contacts SET email = NULL, email_key = NULL, erased_at = now()").await;
+    assert_eq!(note().await, 0);
+}
+
+#[tokio::test]
+async fn a_recipient_is_suppressed_only_at_the_address_that_was_mailed() {
+    let queue = MailQueue::of(2).await;
+    let suppress = async |index, mailed_at| {
+        let now = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+        let (reason, leaving) = (SuppressionReason::Bounced, ExitReason::Bounced);
+        let delivery = queue.delivery(index);
+        tell(&queue, async |tx| tx.suppressions().suppress_recipient(delivery, mailed_at, reason, leaving, now).await)
+            .await
+    };
+    queue
+        .run("UPDATE contacts SET email = 'new@x.test', email_key = 'new@x.test' WHERE email = 'c1@example.org'")
+        .await;
+    assert!(!suppress(0, Some(days_ago(900))).await);
+    assert_eq!(queue.number("SELECT count(*) FROM suppressions").await, 0);
+    assert_eq!(queue.number("SELECT count(*) FROM enrollments WHERE status = 'x'").await, 0);
+    assert!(suppress(1, Some(days_ago(900))).await);
+    assert!(!suppress(1, Some(days_ago(900))).await, "it is on the list");
+    assert!(suppress(0, None).await, "whatever address");
+    let listed = "SELECT string_agg(entry || ' ' || reason, ', ' ORDER BY entry) FROM suppressions";
+    assert_eq!(queue.text(listed).await, "c2@example.org bounced, new@x.test bounced");
+    assert_eq!(queue.number("SELECT count(*) FROM enrollments WHERE exit_reason = 'b'").await, 2);
+    assert_eq!(queue.messages('x').await, 2, "what was queued is cancelled");
+    queue.assert_books().await;
+    queue.run("UPDATE contacts SET email = NULL, email_key = NULL, erased_at = now()").await;
+    assert!(!suppress(1, None).await, "nobody is there");
+}
