@@ -168,7 +168,7 @@ impl MailSession for FakeSession {
 
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
         if self.reserved.take().as_deref() != Some(message.envelope.to.as_str()) {
-            return SendOutcome::Failed { reason: "confirmed without a reservation".to_owned(), bounced: false };
+            return SendOutcome::Failed { reason: "confirmed without a reservation".to_owned(), bounced: None };
         }
         tokio::time::sleep(self.mail.behaviour.delay).await;
         if journal.record(attempt, &Phase::Dot).is_err() {

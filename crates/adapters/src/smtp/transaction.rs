@@ -87,7 +87,7 @@ async fn up_to_dot(
     if !reply.is_positive() {
         let (mut outcome, afterwards) = refused("RCPT", &reply, &addresses, Afterwards::NeedsReset);
         if let SendOutcome::Failed { bounced, .. } = &mut outcome {
-            *bounced = blames_recipient(&reply);
+            *bounced = class_of(&reply);
         }
         return Err((outcome, afterwards));
     }
@@ -138,7 +138,7 @@ async fn after_dot(
 /// What the server is known not to take is not tried on it.
 fn refuse_unsendable(connection: &Connection, message: &WireMessage) -> Result<(), Verdict> {
     let failed =
-        |reason: &str| (SendOutcome::Failed { reason: reason.to_owned(), bounced: false }, Afterwards::NeedsReset);
+        |reason: &str| (SendOutcome::Failed { reason: reason.to_owned(), bounced: None }, Afterwards::NeedsReset);
     if !is_wire_safe(&message.envelope.to) {
         return Err(failed("RCPT: the recipient is not an address"));
     }
@@ -159,20 +159,19 @@ fn refused(phase: &str, reply: &Reply, addresses: &[&str], otherwise: Afterwards
     } else if reply.is_transient() {
         (SendOutcome::Retry { reason }, otherwise)
     } else if reply.is_permanent() {
-        (SendOutcome::Failed { reason, bounced: false }, otherwise)
+        (SendOutcome::Failed { reason, bounced: None }, otherwise)
     } else {
         (SendOutcome::Retry { reason }, Afterwards::Close)
     }
 }
 
-/// Whether a 5xx to `RCPT TO` says that the recipient's address is no good, and not that it is full, or that we, the
-/// message or the server itself are at fault.
+/// What a 5xx to `RCPT TO` says of the recipient's address; `None` when it speaks of us, the message or the server itself.
 ///
 /// The enhanced code decides where there is one (RFC 2034: at the beginning of the text), else the reply code.
-fn blames_recipient(reply: &Reply) -> bool {
+fn class_of(reply: &Reply) -> Option<BounceClass> {
     let first = reply.text.split_whitespace().next().unwrap_or_default();
     let code = reply.code.to_string();
-    BounceClass::of(EnhancedStatus::parse(first), Some(&code)) == BounceClass::Hard
+    Some(BounceClass::of(EnhancedStatus::parse(first), Some(&code))).filter(|class| *class != BounceClass::Blocked)
 }
 
 /// Lost before the dot: nothing was accepted.
@@ -204,22 +203,23 @@ mod tests {
 
     #[test]
     fn only_a_refusal_of_the_recipient_is_a_bounce() {
+        use BounceClass::{Hard, Soft};
         for (code, text, expected) in [
-            (550, "5.1.1 unknown", true),
-            (550, "no such user", true),
-            (550, "5.0.0 no", true),
-            (550, "5.2.1 disabled", true),
-            (552, "5.2.2 mailbox full", false),
-            (552, "over quota", false),
-            (553, "5.1.8 bad sender domain", false),
-            (554, "host is listed", false),
-            (554, "5.7.1 blocked by policy", false),
-            (530, "5.7.0 authenticate first", false),
-            (503, "bad sequence", false),
-            (550, "5.4.4 no route", false),
-            (550, "", true),
+            (550, "5.1.1 unknown", Some(Hard)),
+            (550, "no such user", Some(Hard)),
+            (550, "5.0.0 no", Some(Hard)),
+            (550, "5.2.1 disabled", Some(Hard)),
+            (552, "5.2.2 mailbox full", Some(Soft)),
+            (552, "over quota", Some(Soft)),
+            (553, "5.1.8 bad sender domain", None),
+            (554, "host is listed", None),
+            (554, "5.7.1 blocked by policy", None),
+            (530, "5.7.0 authenticate first", None),
+            (503, "bad sequence", None),
+            (550, "5.4.4 no route", Some(Soft)),
+            (550, "", Some(Hard)),
         ] {
-            assert_eq!(blames_recipient(&Reply { code, text: text.into() }), expected, "{code} {text}");
+            assert_eq!(class_of(&Reply { code, text: text.into() }), expected, "{code} {text}");
         }
     }
 

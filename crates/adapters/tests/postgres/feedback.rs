@@ -1,14 +1,20 @@
 //! Hooks, receipts and soft bounces: every promise of their ports.
 
+use crate::deliver::{begun, expire_leases, in_doubt, record};
 use chrono::{DateTime, TimeDelta, Utc};
+use muster_domain::model::delivery::{DeliveryKey, DeliveryState, RetryPolicy};
 use muster_domain::model::enrollment::ExitReason;
+use muster_domain::model::events::{EngagementEvent, EventKind, Machine};
 use muster_domain::model::hook::{Hook, HookKey, Receipt};
 use muster_domain::model::ids::{HookNo, TenantNo, WorkspaceNo};
+use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::model::suppression::SuppressionReason;
+use muster_domain::ports::delivery::Reaper;
 use muster_domain::ports::hooks::Claimed;
 use muster_domain::ports::store::{Store, StoreResult, Tx, Workspace, in_tx};
-use muster_testkit::mail_queue::MailQueue;
+use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use std::time::Duration;
+use uuid::Uuid;
 
 fn receipt(id: u8, content: u8) -> Receipt {
     Receipt { id: [id; 32], content: [content; 32] }
@@ -174,4 +180,52 @@ async fn a_recipient_is_suppressed_only_at_the_address_that_was_mailed() {
     queue.assert_books().await;
     queue.run("UPDATE contacts SET email = NULL, email_key = NULL, erased_at = now()").await;
     assert!(!suppress(1, None).await, "nobody is there");
+}
+
+fn event(delivery: DeliveryKey, kind: EventKind, machine: Option<Machine>) -> EngagementEvent {
+    EngagementEvent { id: Uuid::now_v7(), delivery, kind, link: None, at: days_ago(0), machine }
+}
+
+/// A report may be quicker than the record of the sending it belongs to, and the record may never come.
+#[tokio::test]
+async fn a_mail_of_which_a_sign_came_before_its_worker_gave_it_up_is_not_in_doubt() {
+    for on_in_doubt in [OnInDoubt::Hold, OnInDoubt::Resend] {
+        let settings = Settings { on_in_doubt, ..Settings::default() };
+        let queue = MailQueue::with(QueuePlan { contacts: 8, settings, ..QueuePlan::default() }).await;
+        let store = queue.store();
+        let attempts = begun(&store, queue.key, 8).await;
+        let kinds = [
+            (EventKind::Delivered, None),
+            (EventKind::Bounced, None),
+            (EventKind::Replied, Some(Machine::AutoReply)),
+            (EventKind::Opened, Some(Machine::Agent)),
+        ];
+        for (attempt, (kind, machine)) in attempts.iter().zip(kinds.iter().cycle()) {
+            tell(&queue, async |tx| tx.events().record(&[event(attempt.key, *kind, *machine)]).await).await;
+        }
+        record(&store, queue.key, &attempts[..4], &in_doubt()).await;
+        expire_leases(&queue).await;
+        assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().in_doubt, 1);
+        assert_eq!(queue.messages('s').await, 6);
+        assert_eq!(queue.messages('d').await + queue.queued('p').await, 2, "a program may have looked before the dot");
+        queue.assert_books().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_held_is_neither_given_up_nor_begun_meanwhile() {
+    let queue = MailQueue::of(1).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 1).await;
+    let mut holder = store.begin(queue.workspace).await.unwrap();
+    let held = holder.deliveries().find_for_update(attempts[0].key).await.unwrap().unwrap();
+    assert_eq!(held.state, DeliveryState::Sending);
+    let outcome = in_doubt();
+    let mut recording = Box::pin(record(&store, queue.key, &attempts, &outcome));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut recording).await.is_err(), "it did not wait");
+    holder.events().record(&[event(attempts[0].key, EventKind::Delivered, None)]).await.unwrap();
+    holder.commit().await.unwrap();
+    assert_eq!(recording.await.sent, 1, "it saw what was told while it waited");
+    let ended = tell(&queue, async |tx| tx.deliveries().find_for_update(attempts[0].key).await).await.unwrap();
+    assert_eq!(ended.state, DeliveryState::Sent);
 }

@@ -1,6 +1,7 @@
 //! What becomes of a message when a server misbehaves, for every phase and every way.
 
 use crate::support::{LIMIT, Remembering, message, send, short_limits, transport_to};
+use muster_domain::model::bounce::BounceClass;
 use muster_domain::model::delivery::SendOutcome;
 use muster_domain::ports::transport::{Phase, TransportError};
 use muster_testkit::smtp_sink::{Act, At, Rule, Script, SmtpSink, Verb};
@@ -14,6 +15,7 @@ enum Fate {
     Retry,
     Failed,
     Bounced,
+    BouncedSoft,
     InDoubt,
     Sent,
 }
@@ -24,8 +26,9 @@ fn fate(result: &Result<SendOutcome, TransportError>) -> Fate {
         Err(TransportError::Refused(_)) => Fate::Refused,
         Err(TransportError::Rejected(_)) => Fate::Rejected,
         Ok(SendOutcome::Retry { .. }) => Fate::Retry,
-        Ok(SendOutcome::Failed { bounced: false, .. }) => Fate::Failed,
-        Ok(SendOutcome::Failed { bounced: true, .. }) => Fate::Bounced,
+        Ok(SendOutcome::Failed { bounced: None, .. }) => Fate::Failed,
+        Ok(SendOutcome::Failed { bounced: Some(BounceClass::Soft), .. }) => Fate::BouncedSoft,
+        Ok(SendOutcome::Failed { bounced: Some(_), .. }) => Fate::Bounced,
         Ok(SendOutcome::InDoubt { .. }) => Fate::InDoubt,
         Ok(SendOutcome::Sent { .. }) => Fate::Sent,
     }
@@ -117,6 +120,7 @@ async fn without_an_accepted_sender_nothing_is_reserved() {
 async fn a_refused_recipient_is_final_and_anything_else_at_rcpt_is_tried_again() {
     check(At::Rcpt, reply("450 4.2.1 greylisted"), Fate::Retry, 0).await;
     check(At::Rcpt, reply("550 5.1.1 unknown"), Fate::Bounced, 0).await;
+    check(At::Rcpt, reply("552 5.2.2 full"), Fate::BouncedSoft, 0).await;
     check(At::Rcpt, reply("554 5.7.1 policy"), Fate::Failed, 0).await;
     check(At::Rcpt, reply("421 4.3.2 busy"), Fate::Retry, 0).await;
     check(At::Rcpt, reply("354 what"), Fate::Retry, 0).await;

@@ -1,5 +1,6 @@
 //! One mail to one contact: its key, its states, and when to try again.
 
+use super::bounce::BounceClass;
 use super::ids::{CampaignKey, CampaignNo, ContactNo, Pass, StepNo, TenantNo};
 use super::schedule::OnInDoubt;
 use chrono::TimeDelta;
@@ -90,9 +91,9 @@ pub enum SendOutcome {
     Failed {
         /// What happened.
         reason: String,
-        /// The server refused this recipient for good (a 5xx to `RCPT TO` that is about the mailbox, not about policy or
-        /// the sender): the contact leaves the campaign.
-        bounced: bool,
+        /// The server refused this recipient (a 5xx to `RCPT TO` that is about the mailbox, not about policy or the
+        /// sender), and what that says of the address. After a hard one the contact leaves the campaign.
+        bounced: Option<BounceClass>,
     },
     /// The final dot was written and no reply came.
     InDoubt {
@@ -160,8 +161,8 @@ pub enum Settlement {
     Sent,
     /// It failed for good.
     Failed {
-        /// The recipient was refused: the contact leaves the campaign.
-        bounced: bool,
+        /// The recipient was refused, and what that says of the address.
+        bounced: Option<BounceClass>,
     },
     /// It is pending again.
     Again {
@@ -190,7 +191,7 @@ impl SendOutcome {
             SendOutcome::Failed { bounced, .. } => Settlement::Failed { bounced: *bounced },
             SendOutcome::Retry { .. } => match policy.after(attempts, jitter) {
                 Some(after) => Settlement::Again { after, resend: false },
-                None => Settlement::Failed { bounced: false },
+                None => Settlement::Failed { bounced: None },
             },
             SendOutcome::InDoubt { .. } => match on_in_doubt {
                 OnInDoubt::Resend if resends == 0 => Settlement::Again { after: RESEND_AFTER, resend: true },
@@ -229,7 +230,7 @@ mod tests {
         let outcome = SendOutcome::Retry { reason: String::new() };
         let settle = |attempts| outcome.settle(attempts, 0, &policy, OnInDoubt::Resend, 1.0);
         assert_eq!(settle(2), Settlement::Again { after: TimeDelta::seconds(120), resend: false });
-        assert_eq!(settle(3), Settlement::Failed { bounced: false });
+        assert_eq!(settle(3), Settlement::Failed { bounced: None });
     }
 
     /// RFC 5321 section 4.5.4.1: give up after four to five days.

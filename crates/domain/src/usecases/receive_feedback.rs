@@ -87,10 +87,10 @@ pub async fn receive_feedback(
     let now = tx.now().await?;
     let at = feedback.occurred_at.map_or(now, |at| at.max(mail.queued_at).min(now));
     act(tx, &mail, feedback.kind, at, now).await?;
+    // As it stands by now, and until this is committed: whoever gives it up as in doubt afterwards sees the event.
+    let mail = tx.deliveries().find_for_update(delivery).await?.unwrap_or(mail);
     settle(tx, &mail, feedback.kind, now).await?;
-    // What it has come to by now: acting may have ended it, and a worker may have begun it.
-    let state = tx.deliveries().find(delivery).await?.map_or(mail.state, |mail| mail.state);
-    let (kind, machine) = told(feedback.kind, state);
+    let (kind, machine) = told(feedback.kind, mail.state);
     let event = EngagementEvent { id: event_id(&receipt), delivery, kind, link: None, at, machine };
     tx.events().record(&[event]).await?;
     Ok(Received::Counted)
@@ -168,12 +168,14 @@ async fn settle(tx: &mut Tx, mail: &DeliveryView, kind: FeedbackKind, now: DateT
     Ok(())
 }
 
-/// As what it is counted. A mail that was accepted is taken out of the delivered ones when it comes back; one that never
-/// counted as sent is one whose recipient was refused.
+/// As what it is counted. A mail that was accepted, a doubt about which is settled by now, is taken out of the delivered
+/// ones when it comes back; one that never counted as sent is one whose recipient was refused.
 fn told(kind: FeedbackKind, state: DeliveryState) -> (EventKind, Option<Machine>) {
     match kind {
         FeedbackKind::Delivered => (EventKind::Delivered, None),
-        FeedbackKind::Bounced(_) if matches!(state, DeliveryState::Sent | DeliveryState::Sending) => {
+        FeedbackKind::Bounced(_)
+            if matches!(state, DeliveryState::Sent | DeliveryState::Sending | DeliveryState::InDoubt) =>
+        {
             (EventKind::Bounced, None)
         }
         FeedbackKind::Bounced(_) => (EventKind::Refused, None),
@@ -253,6 +255,7 @@ mod tests {
     fn unit(state: DeliveryState) -> (MockUnit, Arc<Mutex<Vec<EngagementEvent>>>) {
         let mut unit = MockUnit::at(now());
         unit.deliveries.expect_find().returning(move |key| Ok(Some(mail(key, state))));
+        unit.deliveries.expect_find_for_update().once().returning(move |key| Ok(Some(mail(key, state))));
         unit.hooks.expect_claim().returning(|_, _| Ok(Claimed::First));
         let told = Arc::<Mutex<Vec<EngagementEvent>>>::default();
         let kept = Arc::clone(&told);

@@ -82,7 +82,7 @@ impl Reservations for Counter {
                 Ok(()) => Standing::Reserved,
                 Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason }),
                 Err(TransportError::Rejected(reason)) => {
-                    Standing::Refused(SendOutcome::Failed { reason, bounced: false })
+                    Standing::Refused(SendOutcome::Failed { reason, bounced: None })
                 }
                 Err(error @ TransportError::Unavailable(_)) => {
                     self.trouble = Some(error);

@@ -98,7 +98,7 @@ async fn write(line: &Arc<Line>, letters: Vec<Letter>) -> VecDeque<Ready> {
         match letter {
             Ok(letter) => ready.push_back(letter),
             Err(reason) => {
-                let outcome = SendOutcome::Failed { reason, bounced: false };
+                let outcome = SendOutcome::Failed { reason, bounced: None };
                 line.finished(Finished { attempt, outcome });
             }
         }

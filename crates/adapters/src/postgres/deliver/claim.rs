@@ -141,6 +141,7 @@ async fn end_gone(
         row,
         state: DeliveryState::Cancelled,
         detail: "the contact is gone".to_owned(),
+        refused: false,
         leave: Some(ExitReason::ContactErased),
     });
     let entries = ending::end(conn, key, now, &endings.collect::<Vec<_>>()).await?;

@@ -27,6 +27,8 @@ pub(super) struct Ending {
     pub(super) state: DeliveryState,
     /// The server's reply, or the reason; holds no address.
     pub(super) detail: String,
+    /// The recipient was refused while the mail was being sent.
+    pub(super) refused: bool,
     /// The contact leaves the campaign for this reason, rather than go on.
     pub(super) leave: Option<ExitReason>,
 }
@@ -92,7 +94,7 @@ pub(super) async fn end(
     for ending in &endings {
         book(&mut entries, key, now, ending);
     }
-    let refused: Vec<_> = endings.iter().filter(|ending| ending.leave == Some(ExitReason::Bounced)).collect();
+    let refused: Vec<_> = endings.iter().filter(|ending| ending.refused).collect();
     let refusals: Vec<_> = refused.iter().map(|ending| ending.refusal(key, now)).collect();
     for (_, counted) in events::record(conn, key.tenant, &refusals).await?.1 {
         entries += counted;

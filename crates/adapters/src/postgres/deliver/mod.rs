@@ -12,12 +12,14 @@ mod claim;
 mod due;
 mod ending;
 mod gate;
+mod heard;
 mod late;
 #[cfg(test)]
 mod plans;
 mod quota;
 mod reap;
 mod record;
+mod refused;
 mod renew;
 mod rows;
 

@@ -1,16 +1,18 @@
 //! Recording how attempts ended, guarded by their epochs.
 
 use super::ending::{self, Ending};
+use super::heard::{arrived, heard};
+use super::refused::give_up_refused;
 use super::rows::{self, OutboxRow};
 use super::{bind_attempts, bind_campaign, late, open};
 use crate::postgres::exits::Exits;
 use crate::postgres::prepared::prepared;
-use crate::postgres::suppressions::recipient;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::bounce::BounceClass;
 use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
 use muster_domain::model::enrollment::ExitReason;
 use muster_domain::model::ids::CampaignKey;
@@ -34,10 +36,16 @@ pub(super) async fn record(
     let exits = give_up_refused(&mut tx, key, &outcomes).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
-    for row in rows::lock(&mut tx, key, outcomes.keys()).await? {
+    let rows = rows::lock(&mut tx, key, outcomes.keys()).await?;
+    let is_doubt = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. });
+    let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| *attempt);
+    let heard = heard(&mut tx, key, &doubts.collect::<Vec<_>>()).await?;
+    let arrived = arrived();
+    for row in rows {
         let attempt = row.attempt(key);
         met.push(attempt);
         if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
+            let outcome = if heard.contains(&attempt) { &arrived } else { *outcome };
             verdicts.push(Verdict::of(row, outcome, policy, on_in_doubt));
         }
     }
@@ -98,11 +106,16 @@ impl Verdict {
         let on_in_doubt = if row.exited { OnInDoubt::Hold } else { on_in_doubt };
         let settled = outcome.settle(row.attempts, row.resends, policy, on_in_doubt, rand::random());
         let detail = outcome.detail();
-        let end = |row, state, leave| Verdict::End(Ending { row, state, detail: detail.to_owned(), leave });
+        let end =
+            |row, state| Verdict::End(Ending { row, state, detail: detail.to_owned(), refused: false, leave: None });
         match settled {
-            Settlement::Sent => end(row, DeliveryState::Sent, None),
-            Settlement::Failed { bounced } => end(row, DeliveryState::Failed, bounced.then_some(ExitReason::Bounced)),
-            Settlement::InDoubt => end(row, DeliveryState::InDoubt, None),
+            Settlement::Sent => end(row, DeliveryState::Sent),
+            Settlement::Failed { bounced } => {
+                let leave = (bounced == Some(BounceClass::Hard)).then_some(ExitReason::Bounced);
+                let (state, refused) = (DeliveryState::Failed, bounced.is_some());
+                Verdict::End(Ending { row, state, detail: detail.to_owned(), refused, leave })
+            }
+            Settlement::InDoubt => end(row, DeliveryState::InDoubt),
             Settlement::Again { after, resend } => Verdict::again(row, after, resend, detail),
         }
     }
@@ -113,6 +126,7 @@ impl Verdict {
                 row,
                 state: DeliveryState::Cancelled,
                 detail: detail.to_owned(),
+                refused: false,
                 leave: None,
             });
         }
@@ -124,7 +138,7 @@ impl Verdict {
         match self {
             Verdict::Again { row, .. } if over && !row.by_hand => {
                 let detail = "the campaign ended".to_owned();
-                Verdict::End(Ending { row, state: DeliveryState::Cancelled, detail, leave: None })
+                Verdict::End(Ending { row, state: DeliveryState::Cancelled, detail, refused: false, leave: None })
             }
             other => other,
         }
@@ -143,43 +157,6 @@ async fn is_over(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<
     let sql = "SELECT status = 'completed' AS over FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
     let row: OverRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
     Ok(row.over)
-}
-
-#[derive(QueryableByName)]
-struct RefusedRow {
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = Text)]
-    email: String,
-    #[diesel(sql_type = Timestamptz)]
-    now: DateTime<Utc>,
-}
-
-/// Suppresses the addresses that refused mail for good, in the whole tenant, and takes their contacts out of every
-/// campaign: contacts are locked before enrollments. Only for attempts that are still under way, and contacts that had no
-/// other address when the mail was queued.
-async fn give_up_refused(
-    conn: &mut AsyncPgConnection,
-    key: CampaignKey,
-    outcomes: &HashMap<Attempt, &SendOutcome>,
-) -> StoreResult<Exits> {
-    let bounced = |outcome: &SendOutcome| matches!(outcome, SendOutcome::Failed { bounced: true, .. });
-    let refused = outcomes.iter().filter(|(_, outcome)| bounced(outcome)).map(|(attempt, _)| attempt);
-    let refused: Vec<&Attempt> = refused.collect();
-    if refused.is_empty() {
-        return Ok(Exits::default());
-    }
-    let sql = "SELECT a.contact_no, c.email, muster_now() AS now \
-        FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
-        CROSS JOIN LATERAL (SELECT queued_at FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
-            AND step = a.step AND pass = a.pass AND epoch = a.epoch AND state <> 'p' OFFSET 0) AS o \
-        CROSS JOIN LATERAL (SELECT email FROM contacts WHERE tenant_no = $1 AND contact_no = a.contact_no AND email IS NOT NULL \
-            AND coalesce(email_changed_at <= o.queued_at, true) OFFSET 0) AS c";
-    let rows: Vec<RefusedRow> = bind_attempts(prepared(sql), key, refused).get_results(conn).await.store()?;
-    let Some(now) = rows.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
-    let addresses: StoreResult<Vec<_>> =
-        rows.iter().map(|row| recipient::read_address(&row.email, row.contact_no)).collect();
-    recipient::give_up(conn, key, addresses?, now).await
 }
 
 /// Writes verdicts on locked rows, and the books.

@@ -39,6 +39,14 @@ impl DeliveryRepo for PgUnit {
         list::find(self.conn(), of, key).await
     }
 
+    async fn find_for_update(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>> {
+        if key.tenant != self.of().tenant {
+            return Ok(None);
+        }
+        list::hold(self.conn(), key).await?;
+        self.find(key).await
+    }
+
     async fn resolve(
         &mut self,
         key: DeliveryKey,

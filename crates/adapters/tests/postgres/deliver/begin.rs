@@ -156,7 +156,10 @@ async fn a_reply_that_comes_after_the_erasure_is_not_kept() {
     let id = queue.text("SELECT id FROM contacts").await;
     let command = EraseContact { id: ContactId(id.parse().unwrap()) };
     in_tx(&store, queue.workspace, async |tx| erase_contact(tx, command).await).await.unwrap();
-    let reply = SendOutcome::Failed { reason: "550 Ada Lovelace has left us".to_owned(), bounced: true };
+    let reply = SendOutcome::Failed {
+        reason: "550 Ada Lovelace has left us".to_owned(),
+        bounced: Some(muster_domain::model::bounce::BounceClass::Hard),
+    };
     assert_eq!(record(&store, queue.key, &attempts, &reply).await.failed, 1);
     assert_eq!(queue.text("SELECT coalesce(detail, 'nothing') FROM messages").await, "nothing");
     queue.assert_books().await;

@@ -10,6 +10,7 @@ mod record;
 
 use async_trait::async_trait;
 use muster_adapters::postgres::PgStore;
+use muster_domain::model::bounce::BounceClass;
 use muster_domain::model::delivery::{Attempt, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{BeginReport, Beginning, DeliveryStore, Finished, Letter, Reservations};
@@ -45,7 +46,7 @@ async fn begin(store: &PgStore, key: CampaignKey, letters: &[Letter]) -> BeginRe
 }
 
 /// Claims and begins up to `limit`.
-async fn begun(store: &PgStore, key: CampaignKey, limit: usize) -> Vec<Attempt> {
+pub(crate) async fn begun(store: &PgStore, key: CampaignKey, limit: usize) -> Vec<Attempt> {
     let letters = claim(store, key, limit).await;
     begin(store, key, &letters).await.begun
 }
@@ -59,10 +60,10 @@ fn retry() -> SendOutcome {
 }
 
 fn failed(bounced: bool) -> SendOutcome {
-    SendOutcome::Failed { reason: "550 no".to_owned(), bounced }
+    SendOutcome::Failed { reason: "550 no".to_owned(), bounced: bounced.then_some(BounceClass::Hard) }
 }
 
-fn in_doubt() -> SendOutcome {
+pub(crate) fn in_doubt() -> SendOutcome {
     SendOutcome::InDoubt { reason: "no reply after the dot".to_owned() }
 }
 
@@ -70,7 +71,7 @@ fn finished(attempts: &[Attempt], outcome: &SendOutcome) -> Vec<Finished> {
     attempts.iter().map(|attempt| Finished { attempt: *attempt, outcome: outcome.clone() }).collect()
 }
 
-async fn record(
+pub(crate) async fn record(
     store: &PgStore,
     key: CampaignKey,
     attempts: &[Attempt],
@@ -80,6 +81,6 @@ async fn record(
 }
 
 /// Lets every lease run out.
-async fn expire_leases(queue: &MailQueue) {
+pub(crate) async fn expire_leases(queue: &MailQueue) {
     queue.run("UPDATE outbox SET lease_until = now() - interval '1 second' WHERE state <> 'p'").await;
 }

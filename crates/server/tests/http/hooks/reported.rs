@@ -148,3 +148,44 @@ async fn what_is_heard_of_a_mail_in_doubt_says_that_it_was_sent() {
         scene.queue.assert_books().await;
     }
 }
+
+#[tokio::test]
+async fn the_figures_of_days_and_steps_are_what_was_reported() {
+    let scene = Scene::with(6).await;
+    scene
+        .queue
+        .run(
+            "UPDATE messages SET queued_at = '2026-01-01T08:00:00Z', ended_at = '2026-01-01T09:00:00Z'; \
+             UPDATE campaigns SET launched_at = '2026-01-01T08:00:00Z'; UPDATE stats SET quarter = '2026-01-01T09:00:00Z'",
+        )
+        .await;
+    for (index, kind, at) in [
+        (0, "bounced", "2026-01-01T10:00:00Z"),
+        (1, "bounced", "2026-01-02T10:00:00Z"),
+        (2, "complained", "2026-01-02T23:59:59Z"),
+        (3, "replied", "2026-01-03T00:00:00Z"),
+        (4, "replied", "2026-01-03T23:00:00Z"),
+        (5, "delivered", "2026-01-01T09:30:00Z"),
+    ] {
+        let event = json!({"type": kind, "occurredAt": at});
+        assert_tally(&scene.event(index, event).await, 1, 0, 0);
+    }
+    let id = scene.queue.text("SELECT id FROM campaigns").await;
+    let path = format!("/api/campaigns/{id}/analytics?startDate=2026-01-01&endDate=2026-01-03&timezone=UTC");
+    let report = scene.app.get(&path).await;
+    report.assert_status(200);
+    let figures = |row: &serde_json::Value| {
+        ["emailsSent", "emailsDelivered", "emailsBounced", "spamComplaints", "replies", "emailsConfirmed"]
+            .map(|name| row[name].as_i64().expect("a number"))
+    };
+    let days: Vec<_> = report.json["overall"].as_array().unwrap().iter().map(figures).collect();
+    // A mail that came back the next day is taken out of the delivered ones on that day.
+    assert_eq!(days, [[6, 5, 1, 0, 0, 1], [0, -1, 1, 1, 0, 0], [0, 0, 0, 0, 2, 0]]);
+    assert_eq!(figures(&report.json["totals"]), [6, 4, 2, 1, 2, 1]);
+    let steps: Vec<_> = report.json["byStep"].as_array().unwrap().iter().map(figures).collect();
+    assert_eq!(steps, [[6, 4, 2, 1, 2, 1], [0; 6]]);
+    let steps = scene.app.get(&format!("/api/campaigns/{id}/steps")).await;
+    let stats = &steps.json["data"][0]["stats"];
+    assert_eq!([&stats["emailsDelivered"], &stats["emailsBounced"], &stats["replies"]], [4, 2, 2]);
+    scene.queue.assert_books().await;
+}

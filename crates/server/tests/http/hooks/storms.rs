@@ -3,6 +3,9 @@
 use super::{Scene, assert_tally};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,4 +81,55 @@ async fn events_of_one_message_that_was_cut_short_count_once_each() {
     assert_tally(&scene.post("json", "one", &body).await, 2, 1, 0);
     assert_eq!(scene.number("SELECT sum(returned) FROM stats").await, 3);
     scene.queue.assert_books().await;
+}
+
+/// Four reports of each mail, some of which were in doubt, thrice and in another order each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_shuffled_and_told_three_times_end_in_the_same_books() {
+    const MAILS: i64 = 12;
+    let mut ends = Vec::new();
+    for seed in 0..3_u64 {
+        let scene = Scene::with(MAILS).await;
+        let (first, last) = (scene.queue.first_contact, scene.queue.first_contact + 3);
+        scene
+            .queue
+            .run(&format!(
+                "UPDATE messages SET state = 'd' WHERE contact_no BETWEEN {first} AND {last}; \
+                 UPDATE step_counters SET sent = sent - 4, in_doubt = 4; UPDATE stats SET sent = sent - 4"
+            ))
+            .await;
+        let told = ["delivered", "bounced", "complained", "replied"];
+        let mut reports: Vec<_> = (0..MAILS)
+            .flat_map(|index| told.iter().take(usize::try_from(index % 4).unwrap() + 1).map(move |kind| (index, *kind)))
+            .flat_map(|report| [report; 3])
+            .collect();
+        reports.shuffle(&mut StdRng::seed_from_u64(seed));
+        let mut flood: FuturesUnordered<_> = reports
+            .into_iter()
+            .map(|(index, kind)| {
+                let scene = &scene;
+                async move {
+                    let body = scene.events(index, json!({"type": kind}));
+                    let id = format!("{kind}{index}");
+                    loop {
+                        let at = scene.seconds().await;
+                        let answer = scene.app.send(scene.signed(&scene.hook, "json", &id, at, &body)).await;
+                        if answer.status != 503 {
+                            return answer;
+                        }
+                    }
+                }
+            })
+            .collect();
+        while let Some(answer) = flood.next().await {
+            answer.assert_status(200);
+        }
+        scene.queue.assert_books().await;
+        let sums = "SELECT sum(sent) || ' ' || sum(bounced) || ' ' || sum(returned) || ' ' || sum(confirmed) || ' ' || sum(replied) || ' ' || sum(complained) FROM stats";
+        let books = "SELECT (SELECT string_agg(s::text, ' ') FROM step_counters s) || (SELECT string_agg(c::text, ' ') FROM campaign_counters c)";
+        let suppressed = scene.number("SELECT count(*) FROM suppressions").await;
+        ends.push((scene.queue.text(sums).await, scene.queue.text(books).await, suppressed));
+    }
+    assert_eq!(ends[0].0, "12 0 9 12 3 6");
+    assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
 }

@@ -1,0 +1,100 @@
+//! Recipients that were refused while their mail was being sent: the same follows as when it had come back later.
+
+use super::bind_attempts;
+use crate::postgres::StoreErrorExt;
+use crate::postgres::exits::Exits;
+use crate::postgres::feedback::note_soft_bounce;
+use crate::postgres::prepared::prepared;
+use crate::postgres::suppressions::recipient;
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::bounce::{BounceClass, SoftBouncePolicy};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, SendOutcome};
+use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, StepNo};
+use muster_domain::ports::store::StoreResult;
+use std::collections::HashMap;
+
+#[derive(QueryableByName)]
+struct RefusedRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+}
+
+/// Suppresses the addresses that refused mail for good, or too often for now, in the whole tenant, and takes their
+/// contacts out of every campaign: contacts are locked before enrollments. Only for attempts that are still under way, and
+/// contacts that had no other address when the mail was queued.
+pub(super) async fn give_up_refused(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    outcomes: &HashMap<Attempt, &SendOutcome>,
+) -> StoreResult<Exits> {
+    let of = |class: BounceClass| {
+        let is = move |outcome: &SendOutcome| matches!(outcome, SendOutcome::Failed { bounced: Some(one), .. } if *one == class);
+        outcomes.iter().filter(move |(_, outcome)| is(outcome)).map(|(attempt, _)| *attempt).collect::<Vec<_>>()
+    };
+    let hard = under_way(conn, key, &of(BounceClass::Hard)).await?;
+    let soft = under_way(conn, key, &of(BounceClass::Soft)).await?;
+    hold(conn, key, hard.iter().chain(&soft)).await?;
+    let mut given_up = hard;
+    for row in soft {
+        let bounced_at = note_soft_bounce(conn, row.delivery(key), row.now).await?;
+        if SoftBouncePolicy::default().is_exhausted(&bounced_at, row.now) {
+            given_up.push(row);
+        }
+    }
+    let Some(now) = given_up.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
+    let address = |row: &RefusedRow| recipient::read_address(&row.email, row.contact_no);
+    let addresses: StoreResult<Vec<_>> = given_up.iter().map(address).collect();
+    recipient::give_up(conn, key, addresses?, now).await
+}
+
+async fn under_way(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    refused: &[Attempt],
+) -> StoreResult<Vec<RefusedRow>> {
+    if refused.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT a.contact_no, a.step, a.pass, c.email, muster_now() AS now \
+        FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
+        CROSS JOIN LATERAL (SELECT queued_at FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+            AND step = a.step AND pass = a.pass AND epoch = a.epoch AND state <> 'p' OFFSET 0) AS o \
+        CROSS JOIN LATERAL (SELECT email FROM contacts WHERE tenant_no = $1 AND contact_no = a.contact_no AND email IS NOT NULL \
+            AND coalesce(email_changed_at <= o.queued_at, true) OFFSET 0) AS c";
+    bind_attempts(prepared(sql), key, refused).get_results(conn).await.store()
+}
+
+/// All of them at once and in rising order, as everybody does.
+async fn hold(
+    conn: &mut AsyncPgConnection,
+    key: CampaignKey,
+    refused: impl Iterator<Item = &RefusedRow>,
+) -> StoreResult<()> {
+    let numbers: Vec<i64> = refused.map(|row| row.contact_no).collect();
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) ORDER BY contact_no FOR UPDATE";
+    let query = prepared(sql).bind::<Integer, _>(key.tenant.0).bind::<Array<BigInt>, _>(numbers);
+    query.execute(conn).await.store()?;
+    Ok(())
+}
+
+impl RefusedRow {
+    fn delivery(&self, key: CampaignKey) -> DeliveryKey {
+        let CampaignKey { tenant, campaign } = key;
+        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
+        DeliveryKey { tenant, campaign, contact, step, pass }
+    }
+}
