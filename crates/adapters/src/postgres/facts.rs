@@ -4,12 +4,15 @@
 //! read a list given to `= ANY` through whatever index begins with the tenant.
 
 use super::StoreErrorExt;
+use super::rule_sql::push_engaged;
+use super::statement::{Bind, Statement};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Double, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::contact::{ContactFacts, FieldValue};
-use muster_domain::model::ids::{ContactNo, TenantNo};
-use muster_domain::ports::store::StoreResult;
+use muster_domain::model::ids::{CampaignNo, ContactNo, TenantNo};
+use muster_domain::model::rules::Engaged;
+use muster_domain::ports::store::{StoreResult, Workspace};
 use std::collections::HashMap;
 
 #[derive(QueryableByName)]
@@ -122,6 +125,30 @@ pub(crate) async fn of(
         });
     }
     Ok(facts)
+}
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+}
+
+/// Those of `contacts` of whom the answer to a question of the campaign `own` is yes. Each is looked up by its key.
+pub(crate) async fn engaged(
+    conn: &mut AsyncPgConnection,
+    of: Workspace,
+    own: CampaignNo,
+    question: &Engaged,
+    contacts: &[ContactNo],
+) -> StoreResult<Vec<ContactNo>> {
+    let mut statement = Statement::new("SELECT u.contact_no FROM (SELECT ");
+    statement.bind(Bind::Int(of.tenant.0)).push("::int AS tenant_no, contact_no FROM unnest(");
+    statement.bind(Bind::BigIntArray(contacts.iter().map(|no| no.0).collect()));
+    statement.push("::bigint[]) AS n (contact_no)) AS u CROSS JOIN LATERAL (SELECT ");
+    push_engaged(&mut statement, of, Some(own), ("u.tenant_no", "u.contact_no"), question);
+    statement.push(" AS yes OFFSET 0) AS k WHERE k.yes");
+    let rows: Vec<NumberRow> = statement.into_query().load(conn).await.store()?;
+    Ok(rows.into_iter().map(|row| ContactNo(row.contact_no)).collect())
 }
 
 async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {

@@ -19,6 +19,10 @@
 //! Tags and custom fields are asked for with a correlated EXISTS: it becomes a join by index where it stands alone, and
 //! costs one look-up a contact, never a list in memory, where it stands below OR or NOT.
 
+mod engaged;
+
+pub(crate) use engaged::push_engaged;
+
 use super::statement::{Bind, Statement};
 use muster_domain::model::ids::SegmentNo;
 use muster_domain::model::rules::{Comparison, Rule, Scalar, Subject, Test, Than};
@@ -95,21 +99,21 @@ pub(crate) fn push_members(statement: &mut Statement, of: Workspace, members: Me
             statement.push("EXISTS (SELECT FROM segment_members m WHERE m.tenant_no = c.tenant_no AND m.segment_no = ");
             statement.bind(Bind::Int(no.0)).push(" AND m.contact_no = c.contact_no)");
         }
-        Members::Matching(rule) => push_rule(statement, rule),
+        Members::Matching(rule) => push_rule(statement, of, rule),
     }
 }
 
 /// Goes on with `rule` as one condition that needs no parentheses around it.
-fn push_rule(statement: &mut Statement, rule: &Rule) {
+fn push_rule(statement: &mut Statement, of: Workspace, rule: &Rule) {
     match rule {
-        Rule::All { all } => push_group(statement, all, " AND ", "true"),
-        Rule::Any { any } => push_group(statement, any, " OR ", "false"),
+        Rule::All { all } => push_group(statement, of, all, " AND ", "true"),
+        Rule::Any { any } => push_group(statement, of, any, " OR ", "false"),
         Rule::Not { not } => {
             statement.push("NOT ");
-            push_rule(statement, not);
+            push_rule(statement, of, not);
         }
         Rule::Compare { field, op, value } => match Comparison::read(field, *op, value) {
-            Ok(comparison) => push_comparison(statement, &comparison),
+            Ok(comparison) => push_comparison(statement, of, &comparison),
             // As Rule::holds has it.
             Err(_) => {
                 statement.push("false");
@@ -118,22 +122,22 @@ fn push_rule(statement: &mut Statement, rule: &Rule) {
     }
 }
 
-fn push_group(statement: &mut Statement, rules: &[Rule], between: &str, empty: &str) {
+fn push_group(statement: &mut Statement, of: Workspace, rules: &[Rule], between: &str, empty: &str) {
     let Some((first, others)) = rules.split_first() else {
         statement.push(empty);
         return;
     };
     statement.push("(");
-    push_rule(statement, first);
+    push_rule(statement, of, first);
     for rule in others {
         statement.push(between);
-        push_rule(statement, rule);
+        push_rule(statement, of, rule);
     }
     statement.push(")");
 }
 
-fn push_comparison(statement: &mut Statement, Comparison { subject, test }: &Comparison) {
-    if matches!(test, Test::NoneOf(_) | Test::Exists(false)) {
+fn push_comparison(statement: &mut Statement, of: Workspace, Comparison { subject, test }: &Comparison) {
+    if matches!(test, Test::NoneOf(_) | Test::Exists(false) | Test::Engaged(_, false)) {
         statement.push("NOT ");
     }
     match subject {
@@ -141,6 +145,18 @@ fn push_comparison(statement: &mut Statement, Comparison { subject, test }: &Com
         Subject::Tags => push_tags(statement, test),
         Subject::LeadScore => push_lead_score(statement, test),
         Subject::Custom(name) => push_custom(statement, name, test),
+        Subject::Did(_) => push_did(statement, of, test),
+    }
+}
+
+fn push_did(statement: &mut Statement, of: Workspace, test: &Test) {
+    match test {
+        Test::Engaged(question, _) => {
+            push_engaged(statement, of, None, ("c.tenant_no", "c.contact_no"), question);
+        }
+        _ => {
+            statement.push("false");
+        }
     }
 }
 
@@ -201,7 +217,7 @@ fn push_lead_score(statement: &mut Statement, test: &Test) {
         Test::Exists(_) => {
             statement.push("true");
         }
-        Test::Order(..) | Test::Contains(_) | Test::StartsWith(_) => {
+        Test::Order(..) | Test::Contains(_) | Test::StartsWith(_) | Test::Engaged(..) => {
             statement.push("false");
         }
     }
@@ -224,6 +240,9 @@ fn push_custom(statement: &mut Statement, name: &str, test: &Test) {
         Test::Order(_, Scalar::Text(_)) => {
             statement.push(" AND f.number_key IS NULL AND ");
             push_test_of_text(statement, "muster_fold(f.value)", test);
+        }
+        Test::Engaged(..) => {
+            statement.push(" AND false");
         }
         Test::Contains(_) | Test::StartsWith(_) => {
             statement.push(" AND ");
@@ -271,7 +290,7 @@ fn push_test_of_text(statement: &mut Statement, value: &str, test: &Test) {
         Test::StartsWith(part) => {
             statement.push("starts_with(").push(value).push(", ").bind(Bind::Text(part.clone())).push(")");
         }
-        Test::Order(_, Scalar::Number(_)) => {
+        Test::Order(_, Scalar::Number(_)) | Test::Engaged(..) => {
             statement.push("false");
         }
         Test::Exists(_) => {

@@ -5,8 +5,9 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
-use diesel::sql_types::{Array, BigInt, Double, Integer, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Integer, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use std::fmt::Write;
+use uuid::Uuid;
 
 /// A value for a placeholder.
 #[derive(Clone, PartialEq)]
@@ -14,11 +15,13 @@ pub(crate) enum Bind {
     SmallInt(i16),
     Int(i32),
     BigInt(i64),
+    BigIntArray(Vec<i64>),
     Double(f64),
     DoubleArray(Vec<f64>),
     Text(String),
     TextArray(Vec<String>),
     Instant(DateTime<Utc>),
+    Uuid(Uuid),
 }
 
 /// SQL text and the values of its placeholders, `$1` first.
@@ -64,11 +67,13 @@ impl Statement {
             Bind::SmallInt(value) => query.bind::<SmallInt, _>(value),
             Bind::Int(value) => query.bind::<Integer, _>(value),
             Bind::BigInt(value) => query.bind::<BigInt, _>(value),
+            Bind::BigIntArray(value) => query.bind::<Array<BigInt>, _>(value),
             Bind::Double(value) => query.bind::<Double, _>(value),
             Bind::DoubleArray(value) => query.bind::<Array<Double>, _>(value),
             Bind::Text(value) => query.bind::<Text, _>(value),
             Bind::TextArray(value) => query.bind::<Array<Text>, _>(value),
             Bind::Instant(value) => query.bind::<Timestamptz, _>(value),
+            Bind::Uuid(value) => query.bind::<SqlUuid, _>(value),
         })
     }
 }

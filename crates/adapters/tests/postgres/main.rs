@@ -7,6 +7,7 @@ mod campaign;
 mod campaigns;
 mod contacts;
 mod deliver;
+mod engagement_rules;
 mod events;
 mod feedback;
 mod fixture;

@@ -105,6 +105,7 @@ fn facts() -> impl Strategy<Value = ContactFacts> {
         tags,
         lead_score,
         custom_fields,
+        ..ContactFacts::default()
     })
 }
 

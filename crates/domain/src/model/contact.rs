@@ -9,6 +9,7 @@ pub use value::FieldValue;
 
 use super::address::EmailAddress;
 use super::ids::{ContactId, ContactNo};
+use super::rules::Engaged;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -43,6 +44,8 @@ pub struct ContactFacts {
     pub lead_score: i32,
     /// Custom fields by name.
     pub custom_fields: BTreeMap<String, FieldValue>,
+    /// What it was asked for and has done with mails; everything else it has not.
+    pub engaged: BTreeSet<Engaged>,
 }
 
 /// How much is known, not what.

@@ -1,10 +1,11 @@
 //! The steps that every contact of a campaign walks through.
 
 use super::ids::{StepId, StepNo};
-use super::rules::Rule;
+use super::rules::{Engaged, Rule};
 use super::schedule::Weekday;
 use chrono::{NaiveTime, TimeDelta};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A campaign has no more steps than this.
 pub const MAX_STEPS: usize = 100;
@@ -290,6 +291,15 @@ impl Sequence {
     /// Where everybody enters.
     pub fn entry(&self) -> Option<&Step> {
         self.steps.first()
+    }
+
+    /// What its conditions ask of what contacts did.
+    pub fn questions(&self) -> BTreeSet<Engaged> {
+        let rules = self.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Condition { rule, .. } => Some(rule.questions()),
+            _ => None,
+        });
+        rules.flatten().collect()
     }
 
     /// Whether deciding needs to know the contact: there are conditions or actions that read or change it.

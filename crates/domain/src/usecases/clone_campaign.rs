@@ -10,7 +10,9 @@ use crate::model::sequence::{Sequence, StepKind, Target};
 use crate::model::text::check_line;
 use crate::ports::campaigns::NewCampaign;
 use crate::ports::store::Tx;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// What a copy's name ends with, unless it is given one.
 const SUFFIX: &str = " (Copy)";
@@ -40,7 +42,7 @@ pub async fn clone_campaign(
     let version = original.sequence_version;
     let sequence = tx.campaigns().sequence(&original, version).await?;
     let ids = tx.campaigns().new_step_ids(sequence.steps.len()).await?;
-    let sequence = renumbered(sequence, ids);
+    let sequence = renumbered(sequence, original.id, ids);
     let mut content = original.content;
     content.name = name;
     content.schedule.start_at = None;
@@ -67,8 +69,20 @@ fn copied_name(name: &str) -> String {
 }
 
 /// The same steps under new ids and the numbers 1, 2, …, their targets among themselves.
-fn renumbered(mut sequence: Sequence, ids: Vec<StepId>) -> Sequence {
+fn renumbered(mut sequence: Sequence, original: CampaignId, ids: Vec<StepId>) -> Sequence {
     let numbers: BTreeMap<StepNo, StepNo> = sequence.steps.iter().map(|step| step.no).zip((1..).map(StepNo)).collect();
+    let copies: BTreeMap<String, StepId> =
+        sequence.steps.iter().map(|step| step.id.to_string()).zip(ids.iter().copied()).collect();
+    // Without a campaign a condition asks of its own.
+    let redirect = |which: &mut Map<String, Value>| {
+        let id = |part: &Value| part.as_str().and_then(|text| Uuid::parse_str(text).ok());
+        which.retain(|name, part| name != "campaignId" || id(part) != Some(original.0));
+        if let Some(step) = which.get_mut("stepId")
+            && let Some(copy) = id(step).and_then(|id| copies.get(&id.to_string()))
+        {
+            *step = copy.to_string().into();
+        }
+    };
     let follow = |target: &mut Target| {
         if let Target::Step(no) = target {
             *target = numbers.get(no).map_or(Target::End, |no| Target::Step(*no));
@@ -79,7 +93,8 @@ fn renumbered(mut sequence: Sequence, ids: Vec<StepId>) -> Sequence {
         step.no = numbers.get(&step.no).copied().unwrap_or(step.no);
         match &mut step.kind {
             StepKind::Email { next, .. } | StepKind::Wait { next, .. } | StepKind::Action { next, .. } => follow(next),
-            StepKind::Condition { on_true, on_false, .. } => {
+            StepKind::Condition { rule, on_true, on_false } => {
+                rule.redirect(&redirect);
                 follow(on_true);
                 follow(on_false);
             }

@@ -57,6 +57,15 @@ impl Mail {
 }
 
 async fn send(app: &TestApp, contacts: usize, settings: Value, html: &str) -> Sent {
+    send_steps(app, contacts, settings, json!([mail(html)])).await
+}
+
+fn mail(html: &str) -> Value {
+    json!({"name": "hello", "stepType": "email", "subjectLine": "Hello", "emailContent": html})
+}
+
+/// The first mail of these steps, sent to everybody.
+async fn send_steps(app: &TestApp, contacts: usize, settings: Value, steps: Value) -> Sent {
     let segment = app.post("/api/segments", json!({"name": "all", "kind": "static"})).await.id();
     for n in 1..=contacts {
         let contact =
@@ -64,12 +73,19 @@ async fn send(app: &TestApp, contacts: usize, settings: Value, html: &str) -> Se
         let id = app.post("/api/contacts", contact).await.id();
         app.post(&format!("/api/segments/{segment}/contacts"), json!({"contactIds": [id]})).await.assert_status(200);
     }
-    let campaign = json!({"name": "c", "campaignType": "broadcast", "segmentId": segment, "fromEmail": "news@x.test",
+    let campaign = json!({"name": "c", "campaignType": "drip", "segmentId": segment, "fromEmail": "news@x.test",
         "fromName": "News", "settings": settings});
     let id = app.post("/api/campaigns", campaign).await.assert_status(201).id();
-    let step = json!({"name": "hello", "stepType": "email", "subjectLine": "Hello", "emailContent": html});
-    app.put(&format!("/api/campaigns/{id}/steps"), json!({"steps": [step]})).await.assert_status(200);
+    app.put(&format!("/api/campaigns/{id}/steps"), json!({"steps": steps})).await.assert_status(200);
     app.post_empty(&format!("/api/campaigns/{id}/launch")).await.assert_status(200);
+    let all = json!(contacts);
+    work(app, async || app.get(&format!("/api/campaigns/{id}")).await.json["analytics"]["emailsSent"] == all).await;
+    let mails = app.sink.messages().iter().map(|message| Mail::read(&message.data)).collect();
+    Sent { id, mails }
+}
+
+/// Lets a worker work until it is so.
+async fn work(app: &TestApp, done: impl AsyncFn() -> bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = Engine::start(WorkerSettings {
         store: store(&app.database),
@@ -83,13 +99,11 @@ async fn send(app: &TestApp, contacts: usize, settings: Value, html: &str) -> Se
     })
     .expect("a worker");
     let begun = Instant::now();
-    while app.get(&format!("/api/campaigns/{id}")).await.json["analytics"]["emailsSent"] != contacts {
-        assert!(begun.elapsed() < PATIENCE, "nothing is sent");
+    while !done().await {
+        assert!(begun.elapsed() < PATIENCE, "it does not come about");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     engine.stop().await;
-    let mails = app.sink.messages().iter().map(|message| Mail::read(&message.data)).collect();
-    Sent { id, mails }
 }
 
 /// Somebody with a mail program: no key.
@@ -315,6 +329,94 @@ async fn a_click_that_cannot_be_stored_leads_on_and_says_that_it_is_not_stored()
     app.database.run_sql("ALTER TABLE hidden RENAME TO events").await;
     assert_redirect(&get(&app, &path).await, "https://x.test/?a=1&b=2");
     app.assert_sql("(SELECT count(*) FROM events) = 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_ask_what_people_did_with_the_mails_of_their_campaign() {
+    let app = TestApp::start().await;
+    let condition = |rule: Value, yes: &str| json!({"name": yes, "stepType": "condition", "conditionRules": rule, "trueNextStepId": yes, "falseNextStepId": "end"});
+    let tag = |name: &str, next: &str| json!({"key": name, "name": name, "stepType": "action", "action": {"type": "add_tag", "tag": name}, "nextStepId": next});
+    let opened = json!({"field": "opened", "op": "eq", "value": true});
+    let clicked = json!({"all": [
+        {"field": "clicked", "op": "eq", "value": {"url": "https://a.test/?x=1&y=2", "withinDays": 1}},
+        {"not": {"field": "replied", "op": "exists", "value": true}},
+    ]});
+    let mut second = condition(clicked, "clicker");
+    second["key"] = json!("second");
+    let wait = json!({"name": "wait", "stepType": "wait", "waitDuration": {"value": 1, "unit": "days"}});
+    let steps = json!([
+        mail(BOTH),
+        wait,
+        condition(opened.clone(), "opener"),
+        tag("opener", "second"),
+        second,
+        tag("clicker", "end")
+    ]);
+    let sent = send_steps(&app, 4, json!({"trackOpens": true, "trackClicks": true}), steps).await;
+    let [both, open, scanned, _] = &sent.mails[..] else { panic!("four mails") };
+    for mail in [both, open] {
+        assert_pixel(&get(&app, &mail.pixel()).await);
+    }
+    get(&app, &both.links()[0]).await.assert_status(302);
+    get(&app, &open.links()[1]).await.assert_status(302);
+    for link in scanned.links() {
+        get(&app, &link).await.assert_status(302);
+    }
+    fetch(&app, Method::HEAD, &scanned.pixel(), BROWSER).await.assert_status(200);
+    // The open of a campaign that is none of theirs is nothing to them.
+    app.database
+        .run_sql(
+            "INSERT INTO engagements (tenant_no, campaign_no, contact_no, step, pass, kind, total, human_total, first_at, first_human_at, last_human_at) \
+             SELECT tenant_no, 999, contact_no, 1, 1, 'o', 1, 1, now(), now(), now() FROM contacts",
+        )
+        .await;
+    let campaign = format!("/api/campaigns/{}", sent.id);
+    work(&app, async || app.get(&format!("{campaign}/balance")).await.json["steps"][1]["pending"] == 4).await;
+    app.database.run_sql("UPDATE enrollments SET due_at = now()").await;
+    work(&app, async || app.get(&campaign).await.json["campaign"]["status"] == "completed").await;
+    let tags = "SELECT string_agg(tag || ' ' || n, ', ' ORDER BY tag) FROM (SELECT tag, count(*) AS n FROM contact_tags GROUP BY tag) t";
+    app.assert_sql(&format!("({tags}) = 'clicker 1, opener 2'")).await;
+
+    let preview = |rule: Value| app.post("/api/segments/preview", json!({ "rules": rule }));
+    let found = preview(json!({"field": "opened", "op": "eq", "value": {"campaignId": sent.id}})).await;
+    assert_eq!(found.assert_status(200).json["count"], 2, "{}", found.text);
+    let all = preview(opened).await;
+    assert_eq!(all.json["count"], 4, "without a campaign a segment means any");
+    let copy = app.post_empty(&format!("{campaign}/clone")).await.assert_status(201).id();
+    let steps = app.get(&format!("/api/campaigns/{copy}/steps")).await.json;
+    assert_eq!(steps["data"][2]["conditionRules"]["field"], "opened");
+}
+
+#[tokio::test]
+async fn the_conditions_of_a_copy_speak_of_the_copy() {
+    let app = TestApp::start().await;
+    let segment = app.post("/api/segments", json!({"name": "all", "kind": "static"})).await.id();
+    let campaign = json!({"name": "c", "campaignType": "drip", "segmentId": segment, "fromEmail": "news@x.test", "fromName": "News"});
+    let id = app.post("/api/campaigns", campaign).await.assert_status(201).id();
+    let steps = format!("/api/campaigns/{id}/steps");
+    let made = app.put(&steps, json!({"steps": [mail("<p>1</p>")]})).await.json;
+    let first = made["data"][0]["id"].clone();
+    let elsewhere = json!("0199a1b2-0000-7000-8000-000000000001");
+    let rules = json!({"any": [
+        {"field": "opened", "op": "eq", "value": {"campaignId": id, "stepId": first, "withinDays": 3}},
+        {"not": {"field": "received", "op": "eq", "value": {"campaignId": elsewhere}}},
+    ]});
+    let condition = json!({"stepType": "condition", "name": "?", "conditionRules": rules, "trueNextStepId": "end", "falseNextStepId": "end"});
+    let mut kept = mail("<p>1</p>");
+    kept["id"] = first.clone();
+    let wait = json!({"name": "wait", "stepType": "wait", "waitDuration": {"value": 1, "unit": "days"}});
+    app.put(&steps, json!({"steps": [kept, wait, condition]})).await.assert_status(200);
+    let copy = app.post_empty(&format!("/api/campaigns/{id}/clone")).await.assert_status(201).id();
+    let copied = app.get(&format!("/api/campaigns/{copy}/steps")).await.json;
+    let own = copied["data"][0]["id"].clone();
+    assert_ne!(own, first);
+    assert_eq!(
+        copied["data"][2]["conditionRules"],
+        json!({"any": [
+            {"field": "opened", "op": "eq", "value": {"stepId": own, "withinDays": 3}},
+            {"not": {"field": "received", "op": "eq", "value": {"campaignId": elsewhere}}},
+        ]})
+    );
 }
 
 /// The server crashes and is started again, again and again, while mails are opened and links followed.

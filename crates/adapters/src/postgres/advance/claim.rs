@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, CChar, Integer, Nullable, SmallInt, Text, Timest
 use diesel::{OptionalExtension, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::enrollment::{DueEnrollment, Standing};
-use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, SequenceVersion, StepNo};
+use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, SequenceVersion, StepNo, WorkspaceNo};
 use muster_domain::ports::advance::Claim;
 use muster_domain::ports::store::{StoreError, StoreResult};
 
@@ -15,6 +15,7 @@ use muster_domain::ports::store::{StoreError, StoreResult};
 pub(super) struct ActiveCampaign {
     pub(super) now: DateTime<Utc>,
     pub(super) timezone: Tz,
+    pub(super) workspace: WorkspaceNo,
 }
 
 #[derive(QueryableByName)]
@@ -23,6 +24,8 @@ struct CampaignRow {
     now: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Text>)]
     timezone: Option<String>,
+    #[diesel(sql_type = Integer)]
+    workspace_no: i32,
 }
 
 /// The campaign, if it is active and everybody is in. A statement of its own under the campaign's lock: it sees every
@@ -32,7 +35,7 @@ pub(super) async fn active_campaign(
     key: CampaignKey,
 ) -> StoreResult<Option<ActiveCampaign>> {
     let row: Option<CampaignRow> = diesel::sql_query(
-        "SELECT muster_now() AS now, schedule ->> 'timezone' AS timezone FROM campaigns \
+        "SELECT muster_now() AS now, schedule ->> 'timezone' AS timezone, workspace_no FROM campaigns \
          WHERE tenant_no = $1 AND campaign_no = $2 AND status = 'active' AND enrollment_state = 'done'",
     )
     .bind::<Integer, _>(key.tenant.0)
@@ -44,7 +47,7 @@ pub(super) async fn active_campaign(
     row.map(|row| {
         let timezone = row.timezone.as_deref().unwrap_or("UTC").parse();
         let timezone = timezone.map_err(|_| corrupt("campaigns", "schedule", i64::from(key.campaign.0)))?;
-        Ok(ActiveCampaign { now: row.now, timezone })
+        Ok(ActiveCampaign { now: row.now, timezone, workspace: WorkspaceNo(row.workspace_no) })
     })
     .transpose()
 }

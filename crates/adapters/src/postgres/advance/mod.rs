@@ -15,8 +15,9 @@ use diesel_async::AsyncPgConnection;
 use muster_domain::model::contact::ContactFacts;
 use muster_domain::model::enrollment::DueEnrollment;
 use muster_domain::model::ids::{CampaignKey, ContactNo};
+use muster_domain::model::rules::Engaged;
 use muster_domain::ports::advance::{AdvanceReport, AdvanceStore, Claim, Decide, Due};
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::store::{StoreResult, Workspace};
 use std::collections::{BTreeSet, HashMap};
 use write_back::Move;
 
@@ -61,6 +62,15 @@ impl PgStore {
         let asking: Vec<ContactNo> =
             due.iter().filter(|e| known[&e.version].needs_facts()).map(|e| e.contact).collect();
         let mut facts = super::facts::of(conn, key.tenant, &asking).await?;
+        let questions: BTreeSet<Engaged> = known.values().flat_map(|sequence| sequence.questions()).collect();
+        let of = Workspace { tenant: key.tenant, workspace: campaign.workspace };
+        for question in questions {
+            for contact in super::facts::engaged(conn, of, key.campaign, &question, &asking).await? {
+                facts.entry(contact).and_modify(|facts| {
+                    facts.engaged.insert(question.clone());
+                });
+            }
+        }
         Ok(due
             .iter()
             .map(|enrollment| {

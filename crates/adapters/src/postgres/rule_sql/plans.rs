@@ -72,6 +72,52 @@ async fn equality_of_tags_custom_fields_and_addresses_is_answered_by_index() {
     }
 }
 
+/// A campaign of 20,000 of which a few were opened, and another one of the same size that nobody asks about.
+async fn engaged_database() -> (TestDatabase, PgStore) {
+    let (database, store) = full_database().await;
+    let both = "(VALUES (1), (2)) AS g (campaign_no), generate_series(1, 20000) n";
+    database
+        .run_sql(&format!(
+            "INSERT INTO campaigns (tenant_no, workspace_no, id, name, campaign_type, status, segment_no, from_email, from_name, \
+                 schedule, settings, created_by, created_at, updated_at) \
+             SELECT 1, 1, lpad(n::text, 32, '0')::uuid, 'c', 'drip', 'draft', 1, 'a@x.test', 'A', '{{}}', '{{}}', \
+                 gen_random_uuid(), now(), now() FROM generate_series(1, 2) n; \
+             INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, queued_at, ended_at) \
+             SELECT 1, g.campaign_no, n, 1, 1, 's', 1, 1, 1, now(), now() FROM {both}; \
+             INSERT INTO engagements (tenant_no, campaign_no, contact_no, step, pass, kind, link, total, human_total, first_at, \
+                 first_human_at, last_human_at) \
+             SELECT 1, g.campaign_no, n, 1, 1, k.kind, k.link, 1, 1, t.at, t.at, t.at FROM {both}, \
+                 (VALUES ('o'::\"char\", 0::bigint), ('c', 0), ('c', 7)) AS k (kind, link), \
+                 LATERAL (SELECT now() - n * interval '1 hour' AS at) t WHERE k.kind = 'o' OR n % 10 = 0; ANALYZE"
+        ))
+        .await;
+    (database, store)
+}
+
+#[tokio::test]
+async fn what_was_done_with_a_campaign_is_answered_by_index() {
+    let (_database, store) = engaged_database().await;
+    let campaign = "00000000-0000-0000-0000-000000000001";
+    let rule = |field: &str, value: Value| json!({"field": field, "op": "eq", "value": value});
+    for rule in [
+        rule("opened", json!({"campaignId": campaign, "withinDays": 3})),
+        rule("clicked", json!({"campaignId": campaign, "withinDays": 30})),
+        rule("clicked", json!({"campaignId": campaign, "url": "https://x.test/"})),
+        rule("replied", json!({"campaignId": campaign})),
+    ] {
+        let plan = plan_of(&store, rule.clone()).await;
+        assert!(plan.contains("engagements_by_kind") && !plan.contains("Seq Scan on engagements"), "{rule}:\n{plan}");
+    }
+    // Of many, and of none: each line is read once, and no contact looks through all of them.
+    for op in ["eq", "ne"] {
+        for (field, table) in [("opened", "engagements"), ("received", "messages")] {
+            let rule = json!({"field": field, "op": op, "value": {"campaignId": campaign}});
+            let plan = plan_of(&store, rule.clone()).await;
+            assert!(!plan.contains("SubPlan") && !plan.contains(&format!("Seq Scan on {table}")), "{rule}:\n{plan}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_read_by_its_key() {
     let (_database, store) = full_database().await;
@@ -106,7 +152,8 @@ fn no_value_of_a_rule_becomes_text_of_the_statement() {
         {"field": "tags", "op": "eq", "value": "\\'; SELECT 1"},
     ]});
     let mut statement = Statement::new("");
-    push_rule(&mut statement, &Rule::parse(&rule).unwrap());
+    let of = Workspace { tenant: TenantNo(1), workspace: WorkspaceNo(1) };
+    push_rule(&mut statement, of, &Rule::parse(&rule).unwrap());
     for part in ["DROP", "OR true", "1=1", "SELECT 1", "4711"] {
         assert!(!statement.sql().contains(part), "{}", statement.sql());
     }

@@ -47,7 +47,7 @@ pub(crate) struct ContactResponse {
 
 impl From<Contact> for ContactResponse {
     fn from(contact: Contact) -> Self {
-        let ContactFacts { mut fields, tags, lead_score, custom_fields } = contact.facts;
+        let ContactFacts { mut fields, tags, lead_score, custom_fields, .. } = contact.facts;
         let mut text = |name: &str| fields.remove(name);
         Self {
             id: contact.id.0,

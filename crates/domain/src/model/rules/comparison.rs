@@ -1,6 +1,6 @@
 //! One comparison, read into types: what is asked of which field.
 
-use super::{MAX_LIST, MAX_TEXT, Op};
+use super::{Did, Engaged, MAX_LIST, MAX_TEXT, Op};
 use crate::model::contact::edit::check_custom_name;
 use crate::model::contact::{FieldValue, TEXT_FIELDS};
 use crate::model::problem::FieldProblems;
@@ -35,6 +35,8 @@ pub enum Subject {
     LeadScore,
     /// The custom field of that name.
     Custom(String),
+    /// What the contact did.
+    Did(Did),
 }
 
 /// What a field is compared with.
@@ -71,6 +73,8 @@ pub enum Test {
     StartsWith(String),
     /// Is there, or is not.
     Exists(bool),
+    /// Did this, or did not.
+    Engaged(Engaged, bool),
 }
 
 /// One comparison, checked.
@@ -86,6 +90,10 @@ impl Comparison {
     /// Reads and checks a comparison; pointers are `/field`, `/op`, `/value` and `/value/<n>`.
     pub fn read(field: &str, op: Op, value: &Value) -> Result<Self, FieldProblems> {
         let subject = Subject::read(field)?;
+        if let Subject::Did(did) = subject {
+            let (question, yes) = Engaged::read(did, op, value)?;
+            return Ok(Self { subject, test: Test::Engaged(question, yes) });
+        }
         if !subject.allows(op) {
             let detail = format!("{} does not work on this field; it takes {}", op.as_str(), subject.operators());
             return Err(FieldProblems::one("/op", "op_not_allowed", detail));
@@ -116,6 +124,9 @@ impl Subject {
         if let Some(name) = TEXT_FIELDS.into_iter().find(|name| *name == field) {
             return Ok(Subject::Text(name));
         }
+        if let Some(did) = Did::parse(field) {
+            return Ok(Subject::Did(did));
+        }
         match field {
             "tags" => Ok(Subject::Tags),
             "leadScore" => Ok(Subject::LeadScore),
@@ -124,7 +135,10 @@ impl Subject {
                 _ => Err(FieldProblems::one(
                     "/field",
                     "unknown_field",
-                    format!("a field is one of {}, tags, leadScore or customFields.<name>", TEXT_FIELDS.join(", ")),
+                    format!(
+                        "a field is one of {}, tags, leadScore or customFields.<name>, opened, clicked, replied, received",
+                        TEXT_FIELDS.join(", ")
+                    ),
                 )),
             },
         }
@@ -154,6 +168,7 @@ impl Subject {
                 storable(pointer, text)?;
                 Ok(Scalar::Text(self.key(text)))
             }
+            (Subject::Did(_), _) => refused("this field compares with what was done"),
             (Subject::LeadScore, _) => refused("leadScore compares with a number"),
             (Subject::Custom(_), _) => refused("a custom field compares with text, a number or a boolean"),
             (Subject::Text(_) | Subject::Tags, _) => refused("this field compares with text"),

@@ -1,8 +1,9 @@
 //! Asking a rule about one contact.
 
-use super::Rule;
 use super::comparison::{Comparison, Scalar, Subject, Test, Than, fold};
+use super::{Did, Engaged, Rule};
 use crate::model::contact::{ContactFacts, FieldValue};
+use std::collections::BTreeSet;
 
 impl Rule {
     /// Whether the rule holds for a contact of whom `facts` are known.
@@ -20,6 +21,36 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// What it asks of what the contact did, each question once.
+    pub fn questions(&self) -> BTreeSet<Engaged> {
+        match self {
+            Rule::All { all: rules } | Rule::Any { any: rules } => rules.iter().flat_map(Rule::questions).collect(),
+            Rule::Not { not } => not.questions(),
+            Rule::Compare { field, op, value } => match Comparison::read(field, *op, value) {
+                Ok(Comparison { test: Test::Engaged(question, _), .. }) => [question].into(),
+                _ => BTreeSet::new(),
+            },
+        }
+    }
+
+    /// Changes every value that says of which campaign or step a mail is: the copy of a campaign speaks of itself.
+    pub fn redirect(&mut self, change: &impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+        match self {
+            Rule::All { all: rules } | Rule::Any { any: rules } => {
+                for rule in rules {
+                    rule.redirect(change);
+                }
+            }
+            Rule::Not { not } => not.redirect(change),
+            Rule::Compare { field, value: serde_json::Value::Object(which), .. } if Did::parse(field).is_some() => {
+                change(which);
+            }
+            Rule::Compare { .. } => {}
+        }
+    }
+}
+
 impl Comparison {
     /// Whether it holds for a contact of whom `facts` are known.
     pub fn holds(&self, facts: &ContactFacts) -> bool {
@@ -28,11 +59,16 @@ impl Comparison {
             Subject::Tags => self.test.of_tags(facts),
             Subject::LeadScore => self.test.of_number(f64::from(facts.lead_score)),
             Subject::Custom(name) => self.test.of_custom(facts.custom_fields.get(name)),
+            Subject::Did(_) => self.test.of_engagement(facts),
         }
     }
 }
 
 impl Test {
+    fn of_engagement(&self, facts: &ContactFacts) -> bool {
+        matches!(self, Test::Engaged(question, yes) if facts.engaged.contains(question) == *yes)
+    }
+
     fn of_text(&self, text: Option<String>) -> bool {
         let Some(text) = text else {
             return matches!(self, Test::NoneOf(_) | Test::Exists(false));
@@ -41,7 +77,7 @@ impl Test {
             Test::OneOf(these) => these.iter().any(|one| one.is_text(&text)),
             Test::NoneOf(these) => !these.iter().any(|one| one.is_text(&text)),
             Test::Order(than, Scalar::Text(value)) => than.accepts(text.as_str().cmp(value)),
-            Test::Order(_, Scalar::Number(_)) => false,
+            Test::Order(_, Scalar::Number(_)) | Test::Engaged(..) => false,
             Test::Contains(part) => text.contains(part.as_str()),
             Test::StartsWith(part) => text.starts_with(part.as_str()),
             Test::Exists(there) => *there,
@@ -53,7 +89,7 @@ impl Test {
         match self {
             Test::OneOf(these) => these.iter().any(|one| tags.iter().any(|tag| one.is_text(tag))),
             Test::NoneOf(these) => !these.iter().any(|one| tags.iter().any(|tag| one.is_text(tag))),
-            Test::Order(..) => false,
+            Test::Order(..) | Test::Engaged(..) => false,
             Test::Contains(tag) => tags.contains(tag),
             Test::StartsWith(part) => tags.iter().any(|tag| tag.starts_with(part.as_str())),
             Test::Exists(there) => *there != tags.is_empty(),
@@ -65,7 +101,7 @@ impl Test {
             Test::OneOf(these) => these.iter().any(|one| one.is_number(Some(number))),
             Test::NoneOf(these) => !these.iter().any(|one| one.is_number(Some(number))),
             Test::Order(than, Scalar::Number(value)) => than.accepts_partial(number.partial_cmp(value)),
-            Test::Order(_, Scalar::Text(_)) | Test::Contains(_) | Test::StartsWith(_) => false,
+            Test::Order(_, Scalar::Text(_)) | Test::Contains(_) | Test::StartsWith(_) | Test::Engaged(..) => false,
             Test::Exists(there) => *there,
         }
     }
@@ -83,6 +119,7 @@ impl Test {
             }
             Test::Order(..) => number.is_none() && self.of_text(Some(text)),
             Test::Contains(_) | Test::StartsWith(_) | Test::Exists(_) => self.of_text(Some(text)),
+            Test::Engaged(..) => false,
         }
     }
 }
@@ -133,6 +170,7 @@ mod tests {
                 custom("since", FieldValue::Text("2026-03-01".to_owned())),
             ]
             .into(),
+            ..ContactFacts::default()
         }
     }
 

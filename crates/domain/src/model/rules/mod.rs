@@ -6,6 +6,7 @@
 //! | `tags` | `eq ne in contains startsWith exists` | text; `eq` and `contains` both ask for a tag that is there |
 //! | `leadScore` | `eq ne lt lte gt gte in` | number |
 //! | `customFields.<name>` | all | text, number, boolean |
+//! | `opened`, `clicked`, `replied`, `received` | `eq ne exists` | true, false, or which mail and when, see [`Engaged`] |
 //!
 //! Text compares without regard to case ([`fold`]). `ne` is the opposite of `eq`, so it holds for an absent field too.
 //! A custom field has a text form and, where that is a plain decimal, a number: a number as value compares with the
@@ -14,10 +15,12 @@
 //! ISO dates rightly, and leaves out fields that are numbers.
 
 mod comparison;
+mod engagement;
 mod eval;
 mod parse;
 
 pub use comparison::{Comparison, Scalar, Subject, Test, Than, fold};
+pub use engagement::{Did, Engaged, MAX_DAYS};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +107,7 @@ pub enum Rule {
     },
     /// A comparison.
     Compare {
-        /// A contact field, `tags`, `leadScore` or `customFields.<name>`.
+        /// A contact field, `tags`, `leadScore`, `customFields.<name>`, or what a contact did.
         field: String,
         /// How.
         op: Op,
