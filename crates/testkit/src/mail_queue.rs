@@ -84,7 +84,11 @@ impl MailQueue {
 
     /// A campaign as planned.
     pub async fn with(plan: QueuePlan) -> Self {
-        let database = TestDatabase::create().await;
+        Self::on(TestDatabase::create().await, plan).await
+    }
+
+    /// The same in that database.
+    pub async fn on(database: TestDatabase, plan: QueuePlan) -> Self {
         let queued = queue(&mut database.connect().await, &plan).await;
         let workspace = Workspace { tenant: queued.key().tenant, workspace: WorkspaceNo(queued.workspace_no) };
         Self { key: queued.key(), workspace, first_contact: queued.first_contact, database }

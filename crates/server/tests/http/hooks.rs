@@ -13,6 +13,7 @@ use muster_adapters::tokens::SealedTokens;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::principal::Scope;
 use muster_domain::ports::tokens::{TokenPurpose, Tokens};
+use muster_testkit::database::TestDatabase;
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use reqwest::{Method, RequestBuilder};
 use secrecy::SecretSlice;
@@ -55,7 +56,11 @@ impl Hook {
 
 impl Scene {
     async fn of(plan: QueuePlan) -> Self {
-        let queue = MailQueue::with(QueuePlan { steps: 2, ..plan }).await;
+        Self::on(TestDatabase::create().await, plan).await
+    }
+
+    async fn on(database: TestDatabase, plan: QueuePlan) -> Self {
+        let queue = MailQueue::on(database, QueuePlan { steps: 2, ..plan }).await;
         queue
             .run(
                 "WITH gone AS (DELETE FROM outbox RETURNING *) \

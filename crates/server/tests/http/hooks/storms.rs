@@ -2,11 +2,15 @@
 
 use super::{Scene, assert_tally};
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered};
+use muster_testkit::database::TestCluster;
+use muster_testkit::mail_queue::QueuePlan;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_worked_off_and_everything_in_it_counts_once() {
@@ -132,4 +136,45 @@ async fn reports_shuffled_and_told_three_times_end_in_the_same_books() {
     }
     assert_eq!(ends[0].0, "12 0 9 12 3 6");
     assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+}
+
+/// Every report is told until it is answered with 200, and PostgreSQL dies twice meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_acknowledged_is_lost_when_postgresql_dies_in_the_storm() {
+    const MAILS: i64 = 120;
+    let cluster = TestCluster::start().await;
+    let scene = Scene::on(cluster.database().await, QueuePlan { contacts: MAILS, ..QueuePlan::default() }).await;
+    let at = scene.seconds().await;
+    let acknowledged = AtomicUsize::new(0);
+    let tell = |n: i64| {
+        let (scene, acknowledged) = (&scene, &acknowledged);
+        async move {
+            let (id, body) = (format!("msg{n}"), scene.bounce(n, "5.1.1"));
+            loop {
+                let answer = scene.app.send(scene.signed(&scene.hook, "mta", &id, at, &body)).await;
+                if answer.status != 503 {
+                    answer.assert_status(200);
+                    assert_eq!(answer.json["counted"].as_u64().unwrap() + answer.json["repeated"].as_u64().unwrap(), 1);
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    let storm = stream::iter(0..MAILS).map(tell).buffer_unordered(8).collect::<()>();
+    let dying = async {
+        for threshold in [20, 60] {
+            while acknowledged.load(Ordering::SeqCst) < threshold {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            cluster.restart_immediate().await;
+        }
+    };
+    tokio::join!(storm, dying);
+    assert_eq!(scene.number("SELECT count(*) FROM suppressions").await, MAILS);
+    assert_eq!(scene.number("SELECT sum(returned) FROM stats").await, MAILS);
+    assert_eq!(scene.number("SELECT exited FROM campaign_counters").await, MAILS);
+    assert_eq!(scene.number("SELECT count(*) FROM hook_receipts").await, MAILS);
+    scene.queue.assert_books().await;
 }
