@@ -6,7 +6,7 @@ use crate::database::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use muster_adapters::postgres::{PgStore, PoolOptions};
+use muster_adapters::postgres::{PgStore, PoolOptions, recount};
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::ids::{
@@ -224,7 +224,7 @@ impl MailQueue {
     /// # Panics
     /// When one differs, with the difference.
     pub async fn assert_books(&self) {
-        let differences = self.text(RECOUNT).await;
+        let differences = self.text(recount::BOOKS).await;
         assert_eq!(differences, "", "books and rows differ");
         self.assert_figures().await;
     }
@@ -234,64 +234,10 @@ impl MailQueue {
     /// # Panics
     /// When one differs, with the difference.
     pub async fn assert_figures(&self) {
-        let differences = self.text(RECOUNT_FIGURES).await;
+        let differences = self.text(recount::FIGURES).await;
         assert_eq!(differences, "", "figures and rows differ");
     }
 }
-
-/// Figures that differ from the rows: `table campaign/step quarter link: figures <> rows`.
-const RECOUNT_FIGURES: &str = "WITH \
-    firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, kind, min(at) AS at, \
-        min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events GROUP BY 1, 2, 3, 4, 5, 6), \
-    link_firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, link, min(at) AS at, \
-        min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events WHERE kind = 'c' GROUP BY 1, 2, 3, 4, 5, 6), \
-    facts AS ( \
-        SELECT tenant_no, campaign_no, step, ended_at AS at, 'sent' AS what, 0 AS link FROM messages WHERE state = 's' \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'all ' || kind::text, 0 FROM events WHERE kind IN ('o', 'c') \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'human ' || kind::text, 0 FROM events \
-            WHERE kind IN ('o', 'c') AND machine IS NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'first ' || kind::text, 0 FROM firsts WHERE kind IN ('o', 'c') \
-        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'first human ' || kind::text, 0 FROM firsts WHERE human_at IS NOT NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link all', link FROM events WHERE kind = 'c' \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link human', link FROM events WHERE kind = 'c' AND machine IS NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link first', link FROM link_firsts \
-        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'link first human', link FROM link_firsts WHERE human_at IS NOT NULL), \
-    counted AS (SELECT tenant_no, campaign_no, step, date_bin('15 minutes', at, 'epoch') AS quarter, what, link, count(*) AS n \
-        FROM facts GROUP BY 1, 2, 3, 4, 5, 6), \
-    booked AS (SELECT tenant_no, campaign_no, step, quarter, v.what, 0 AS link, v.n FROM stats, LATERAL (VALUES \
-            ('sent', sent), ('all o', opens), ('human o', human_opens), ('first o', opened), ('first human o', human_opened), \
-            ('all c', clicks), ('human c', human_clicks), ('first c', clicked), ('first human c', human_clicked), \
-            ('first human f', bounced), ('first human b', returned), ('first human d', confirmed), ('first human r', replied), \
-            ('first human p', complained), ('first human u', unsubscribed)) AS v (what, n) \
-        UNION ALL SELECT tenant_no, campaign_no, step, quarter, v.what, link, v.n FROM link_stats, LATERAL (VALUES \
-            ('link all', clicks), ('link human', human_clicks), ('link first', clicked), ('link first human', human_clicked)) AS v (what, n)) \
-    SELECT string_agg(format('%s %s/%s %s %s: %s <> %s', what, campaign_no, step, quarter, link, b.n, c.n), ', ') \
-    FROM booked b FULL JOIN counted c USING (tenant_no, campaign_no, step, quarter, what, link) \
-    WHERE coalesce(b.n, 0) <> coalesce(c.n, 0)";
-
-/// Books that differ from the rows: `campaign/step: books <> rows`.
-const RECOUNT: &str = "SELECT string_agg(d.what, ', ') FROM ( \
-    SELECT format('campaign %s: %s <> %s', c.campaign_no, \
-        (c.audience, c.open, c.completed, c.exited), (r.audience, r.open, r.completed, r.exited)) AS what \
-    FROM campaign_counters c JOIN LATERAL ( \
-        SELECT count(*) AS audience, count(*) FILTER (WHERE e.status NOT IN ('c', 'x')) AS open, \
-            count(*) FILTER (WHERE e.status = 'c') AS completed, count(*) FILTER (WHERE e.status = 'x') AS exited \
-        FROM enrollments e WHERE e.tenant_no = c.tenant_no AND e.campaign_no = c.campaign_no) r ON true \
-    WHERE (c.audience, c.open, c.completed, c.exited) IS DISTINCT FROM (r.audience, r.open, r.completed, r.exited) \
-    UNION ALL \
-    SELECT format('step %s/%s: %s <> %s', s.campaign_no, s.step, \
-        (s.pending, s.sent, s.failed, s.suppressed, s.in_doubt, s.cancelled), \
-        (o.n, m.sent, m.failed, m.suppressed, m.in_doubt, m.cancelled)) \
-    FROM step_counters s \
-    JOIN LATERAL (SELECT count(*) AS n FROM outbox o WHERE o.tenant_no = s.tenant_no AND o.campaign_no = s.campaign_no \
-        AND o.step = s.step) o ON true \
-    JOIN LATERAL (SELECT count(*) FILTER (WHERE state = 's') AS sent, count(*) FILTER (WHERE state = 'f') AS failed, \
-        count(*) FILTER (WHERE state = 'u') AS suppressed, count(*) FILTER (WHERE state = 'd') AS in_doubt, \
-        count(*) FILTER (WHERE state = 'x') AS cancelled \
-        FROM messages m WHERE m.tenant_no = s.tenant_no AND m.campaign_no = s.campaign_no AND m.step = s.step) m ON true \
-    WHERE (s.pending, s.sent, s.failed, s.suppressed, s.in_doubt, s.cancelled) \
-        IS DISTINCT FROM (o.n, m.sent, m.failed, m.suppressed, m.in_doubt, m.cancelled) \
-        OR s.entered <> s.pending + s.sent + s.failed + s.suppressed + s.skipped + s.in_doubt + s.cancelled) d";
 
 impl QueuedRow {
     fn key(&self) -> CampaignKey {

@@ -14,6 +14,7 @@ mod migrate;
 pub mod personal_data;
 mod pool;
 mod prepared;
+pub mod recount;
 mod rule_sql;
 pub mod schema;
 mod sequences;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use muster_adapters::postgres::PgStore;
+use muster_adapters::postgres::recount::{self, Recount};
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::events::{ClickedLink, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine};
 use muster_domain::model::ids::{LinkNo, Pass, StepNo, TenantNo};
@@ -87,6 +88,20 @@ async fn figures_equal_a_recount_after_a_storm_of_shuffled_and_tripled_events() 
     }));
     assert_eq!(told.await.into_iter().sum::<usize>(), 900, "each once");
     queue.assert_figures().await;
+    // The same as the application's role counts it, tenant by tenant.
+    queue.add(QueuePlan::default()).await;
+    let counted = recount::recount(queue.database.url()).await.unwrap();
+    assert_eq!(counted, Recount { tenants: 2, differences: Vec::new() });
+    queue.run("UPDATE stats SET human_opened = human_opened + 1 WHERE human_opened > 0").await;
+    let counted = recount::recount(queue.database.url()).await.unwrap();
+    assert!(
+        counted.differences.iter().all(|text| text.contains("first human o ")) && counted.differences.len() == 1,
+        "{counted:?}"
+    );
+    queue.run("UPDATE stats SET human_opened = human_opened - 1 WHERE human_opened > 0").await;
+    queue.run("UPDATE step_counters SET pending = pending + 1 WHERE tenant_no > 1").await;
+    assert_eq!(recount::recount(queue.database.url()).await.unwrap().differences.len(), 1);
+    queue.run("UPDATE step_counters SET pending = pending - 1 WHERE tenant_no > 1").await;
     let swept = queue.number("SELECT count(*) FROM events WHERE machine = 'l'").await;
     assert!((1..900).contains(&swept), "the storm has sweeps and clicks that are none: {swept}");
     let before = queue.text("SELECT string_agg(s::text, ';' ORDER BY s::text) FROM stats s").await;

@@ -8,6 +8,9 @@ use actix_web::{FromRequest, HttpRequest};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
+/// The media type of lines of JSON.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+
 /// The form of an answer that can be had as a download too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -15,6 +18,8 @@ pub(crate) enum Wanted {
     Json,
     /// `Accept: text/csv`.
     Csv,
+    /// `Accept: application/x-ndjson`: a line of JSON for each row.
+    Ndjson,
 }
 
 impl FromRequest for Wanted {
@@ -32,6 +37,7 @@ fn wanted(accept: Option<Accept>) -> Wanted {
     let ranked = accept.map(|accept| accept.ranked()).unwrap_or_default();
     let form = |kind: &str| match kind {
         TEXT_CSV | "text/*" => Some(Wanted::Csv),
+        NDJSON => Some(Wanted::Ndjson),
         "application/json" | "application/*" | "*/*" => Some(Wanted::Json),
         _ => None,
     };
@@ -52,6 +58,9 @@ mod tests {
         assert_eq!(wanted(None), Wanted::Json);
         for csv in ["text/csv", "text/csv; charset=utf-8", "text/csv, */*;q=0.1", "application/json;q=0.5, text/csv"] {
             assert_eq!(asked(csv), Wanted::Csv, "{csv}");
+        }
+        for lines in ["application/x-ndjson", "application/x-ndjson, application/json;q=0.9"] {
+            assert_eq!(asked(lines), Wanted::Ndjson, "{lines}");
         }
         for json in ["*/*", "application/json", "text/html", "text/csv;q=0.2, application/json;q=0.9", "nonsense", ""] {
             assert_eq!(asked(json), Wanted::Json, "{json}");

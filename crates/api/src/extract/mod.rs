@@ -15,7 +15,7 @@ mod path;
 mod repeat;
 mod single;
 
-pub(crate) use accept::Wanted;
+pub(crate) use accept::{NDJSON, Wanted};
 pub use body::Body;
 pub(crate) use body::{read_body, require_media_type};
 pub use caller::{

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 /// It looks at the same flags and variables as the other commands and mends nothing itself. The exit status is 1 when
 /// something that is needed is missing.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  muster doctor\n  muster doctor --smtp-url smtp://127.0.0.1:2525")]
+#[command(
+    after_help = "Examples:\n  muster doctor\n  muster doctor --smtp-url smtp://127.0.0.1:2525\n  muster doctor --recount"
+)]
 pub struct DoctorArgs {
     /// The database.
     #[command(flatten)]
@@ -36,6 +38,9 @@ pub struct DoctorArgs {
     /// PostgreSQL's programs.
     #[command(flatten)]
     pub pg_bin: PgBinArgs,
+    /// Count every row of the database again, too, and compare with the books and the figures. Reads everything.
+    #[arg(long)]
+    pub recount: bool,
 }
 
 /// Examines and prints the findings.

@@ -1,10 +1,11 @@
 //! The checks, each by itself; those that wait for a network run at the same time.
 
-use super::report::{Check, Report};
+use super::report::{Check, Report, Verdict};
 use crate::commands::doctor::DoctorArgs;
 use crate::config::{ConfigProblems, PublicUrl, Surroundings, unknown_variables};
 use crate::listening;
 use muster_adapters::embedded::installed_major;
+use muster_adapters::postgres::recount::recount;
 use muster_adapters::postgres::{MigrateError, pending_migrations};
 use muster_adapters::smtp::{SmtpConfig, SmtpTransport};
 use muster_domain::ports::transport::MailTransport;
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const DATABASE: &str = "Database";
 const MIGRATIONS: &str = "Migrations";
+const FIGURES: &str = "Figures";
 const MAIL: &str = "Mail server";
 const STATE: &str = "State folder";
 const KEY: &str = "Secret key";
@@ -89,7 +91,25 @@ async fn database(args: &DoctorArgs) -> Vec<Check> {
         }
         Err(reason) => return vec![Check::bad(DATABASE, reason, mend)],
     };
-    reach_database(&url).await
+    let mut checks = reach_database(&url).await;
+    if args.recount && checks.iter().all(|check| check.verdict == Verdict::Good) {
+        checks.push(count_again(&url).await);
+    }
+    checks
+}
+
+/// Compares books and figures with the rows.
+async fn count_again(url: &SecretString) -> Check {
+    match recount(url).await {
+        Ok(counted) if counted.differences.is_empty() => {
+            Check::good(FIGURES, format!("books and figures of {} tenants equal their rows", counted.tenants))
+        }
+        Ok(counted) => {
+            let mend = "keep a copy of the database and report it: the rows are what happened, the figures are wrong";
+            Check::bad(FIGURES, format!("differ from the rows: {}", counted.differences.join("; ")), mend)
+        }
+        Err(error) => Check::bad(FIGURES, format!("cannot be counted: {error}"), "look at the database's log"),
+    }
 }
 
 async fn reach_database(url: &SecretString) -> Vec<Check> {

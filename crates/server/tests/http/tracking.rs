@@ -187,6 +187,14 @@ async fn opens_and_clicks_are_counted_by_day_step_and_link() {
     let days: Vec<[i64; 4]> =
         report["overall"].as_array().expect("days").iter().map(|day| four(day, "Clicks")).collect();
     assert_eq!(days.iter().map(|day| day[1]).sum::<i64>(), 4, "{days:?}");
+    let range =
+        format!("startDate={}&endDate={}", report["overall"][0]["date"], report["overall"][1]["date"]).replace('"', "");
+    let lines = app.request(Method::GET, &format!("/api/campaigns/{}/analytics?{range}", sent.id));
+    let lines = app.send(lines.header("Accept", "application/x-ndjson")).await;
+    assert_eq!(lines.assert_status(200).header("content-type"), "application/x-ndjson");
+    assert!(lines.header("content-disposition").ends_with(".ndjson\""), "{lines:?}");
+    let rows: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(json!(rows), report["overall"]);
     let by_link = report["byLink"].as_array().expect("links");
     let rows: Vec<_> =
         by_link.iter().map(|row| (row["url"].as_str().unwrap_or_default(), four(row, "Clicks"))).collect();

@@ -1,10 +1,11 @@
 //! `GET /api/campaigns/{id}/analytics`
 
 use super::figures::FiguresResponse;
-use crate::csv_table::CsvTable;
-use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, Params, Wanted};
+use crate::csv_table::{CsvTable, attachment};
+use crate::extract::{CampaignsRead, Can, Fields, FromFields, InPath, Item, NDJSON, Params, Wanted};
 use crate::problem::Problem;
 use crate::transact::Answer;
+use actix_web::http::header;
 use actix_web::{HttpResponse, get};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -147,13 +148,15 @@ impl From<AnalyticsError> for Problem {
 /// What happened on each day of a range and at each step.
 ///
 /// With `Accept: text/csv` the days are a table to download: the date, then the figures under the names they have here.
+/// With `Accept: application/x-ndjson` they are lines, each a day as it is here.
 #[utoipa::path(
     operation_id = "get_analytics",
     tag = "campaigns",
     params(("id" = Uuid, Path, description = "The campaign"), Range),
     responses((status = 200, description = "The figures", content(
         (AnalyticsResponse = "application/json"),
-        (String = "text/csv")
+        (String = "text/csv"),
+        (String = "application/x-ndjson")
     )))
 )]
 #[get("/campaigns/{id}/analytics")]
@@ -166,10 +169,29 @@ pub(crate) async fn get_analytics(
     let command = GetAnalytics { id: id.0, first: range.first, last: range.last, timezone: range.timezone };
     let tracker = caller.state.tracker.as_ref();
     let report = caller.read(async |tx| story::get_analytics(tx, tracker, command).await).await?;
+    let name = format!("analytics-{}-{}-{}", id.0, range.first, range.last);
     match wanted {
         Wanted::Json => Ok(HttpResponse::Ok().json(AnalyticsResponse::from(report))),
-        Wanted::Csv => day_table(&report)?.download(format!("analytics-{}-{}-{}.csv", id.0, range.first, range.last)),
+        Wanted::Csv => day_table(&report)?.download(format!("{name}.csv")),
+        Wanted::Ndjson => {
+            let lines = day_lines(&report)?;
+            Ok(HttpResponse::Ok()
+                .insert_header((header::CONTENT_TYPE, NDJSON))
+                .insert_header(attachment(format!("{name}.ndjson")))
+                .body(lines))
+        }
     }
+}
+
+/// A line for each day, as JSON shows it.
+fn day_lines(report: &Report) -> Result<Vec<u8>, Problem> {
+    let mut lines = Vec::new();
+    for (date, counts) in &report.days {
+        let day = DayResponse { date: *date, figures: FiguresResponse::from(*counts) };
+        serde_json::to_writer(&mut lines, &day).map_err(Problem::internal)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }
 
 /// A row for each day.

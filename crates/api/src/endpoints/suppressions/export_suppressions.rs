@@ -2,7 +2,7 @@
 
 use super::suppression::SuppressionResponse;
 use crate::csv_table::{CsvTable, TEXT_CSV, attachment};
-use crate::extract::{AudienceRead, Can, Wanted};
+use crate::extract::{AudienceRead, Can, NDJSON, Wanted};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::transact::Answer;
@@ -36,7 +36,7 @@ const COLUMNS: [&str; 5] = ["email", "domain", "reason", "source", "createdAt"];
 pub(crate) async fn export_suppressions(caller: Can<AudienceRead>, wanted: Wanted) -> Answer {
     let (media_type, filename) = match wanted {
         Wanted::Csv => (TEXT_CSV, "suppressions.csv"),
-        Wanted::Json => ("application/x-ndjson", "suppressions.ndjson"),
+        Wanted::Json | Wanted::Ndjson => (NDJSON, "suppressions.ndjson"),
     };
     let mut pages = Pages { state: caller.state.clone(), of: caller.workspace(), wanted, after: None, done: false };
     // The first before the answer begins, so that it can still be a refusal.
@@ -65,7 +65,7 @@ impl Pages {
         let rows = self.read().await?;
         match self.wanted {
             Wanted::Csv => table(CsvTable::new(&COLUMNS)?, rows),
-            Wanted::Json => lines(rows),
+            Wanted::Json | Wanted::Ndjson => lines(rows),
         }
     }
 
@@ -76,7 +76,7 @@ impl Pages {
         let rows = self.read().await?;
         match self.wanted {
             Wanted::Csv => table(CsvTable::more(), rows),
-            Wanted::Json => lines(rows),
+            Wanted::Json | Wanted::Ndjson => lines(rows),
         }
         .map(Some)
     }
