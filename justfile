@@ -74,3 +74,7 @@ bench *ARGS:
 # Try generated requests against the whole API for so many seconds; installs schemathesis into a throwaway folder.
 schemathesis SECONDS="300":
     crates/server/tests/schemathesis.sh {{ SECONDS }}
+
+# Explore the models at their full size; give the beginning of a name to explore some of them.
+models NAME="":
+    cargo run --release --package muster-models --example explore -- "{{ NAME }}"

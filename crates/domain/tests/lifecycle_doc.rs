@@ -1,6 +1,7 @@
 //! `docs/lifecycle.md` says what the code does: it is rendered from it. `UPDATE=1` writes it again.
 
 use muster_domain::model::lifecycle::{Action, Status, mermaid, target};
+use muster_domain::model::transitions::{delivery_mermaid, enrollment_mermaid};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -27,6 +28,19 @@ The database repeats the graph in CHECK constraints, and a test tries every comb
 - **Cloning** is allowed in every status and does not touch the original.
 ";
 
+const ENROLLMENTS: &str = "
+## The life of an enrollment
+
+Rendered from `crates/domain/src/model/transitions.rs`, like the next. Pausing moves nobody.
+";
+
+const DELIVERIES: &str = "
+## The life of a delivery
+
+The first three states are rows of the outbox, the others of the messages. These are all steps there are: the models
+explore them, and a test compares with them every step that the code takes on a real database (see [models](models.md)).
+";
+
 fn page() -> String {
     let mut page = format!("{ABOUT}\n```mermaid\n{}```\n\n## What each status allows\n\n", mermaid());
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
@@ -43,7 +57,9 @@ fn page() -> String {
         let cells = [format!("`{}`", action.as_str())].into_iter().chain(Status::ALL.map(leads));
         page.push_str(&row(cells.collect()));
     }
-    write!(page, "{MEANING}").expect("a String takes everything");
+    let drawn = |about: &str, diagram: String| format!("{about}\n```mermaid\n{diagram}```\n");
+    let (enrollment, delivery) = (drawn(ENROLLMENTS, enrollment_mermaid()), drawn(DELIVERIES, delivery_mermaid()));
+    write!(page, "{MEANING}{enrollment}{delivery}").expect("a String takes everything");
     page
 }
 

@@ -69,6 +69,47 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// Runs statements as its superuser in a transaction that stays open, with the locks it took.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub async fn hold(&self, sql: &str) -> HeldTransaction {
+        let mut connection = self.connect().await;
+        or_panic(connection.batch_execute(&format!("BEGIN; {sql}")).await.map_err(Into::into));
+        HeldTransaction { connection }
+    }
+
+    /// Waits until so many sessions of this database wait for a lock; half a minute at most.
+    ///
+    /// # Panics
+    /// When they do not come to wait.
+    pub async fn until_locks_are_awaited(&self, sessions: usize) {
+        let waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid IN \
+            (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        self.run_sql(&format!(
+            "SET statement_timeout = '30s'; DO $$ BEGIN WHILE ({waiting}) < {sessions} LOOP \
+             PERFORM pg_sleep(0.005), pg_stat_clear_snapshot(); END LOOP; END $$"
+        ))
+        .await;
+    }
+}
+
+/// A transaction that holds what it took until it is released or dropped.
+pub struct HeldTransaction {
+    connection: AsyncPgConnection,
+}
+
+impl HeldTransaction {
+    /// Ends it.
+    ///
+    /// # Panics
+    /// When the session is gone.
+    pub async fn release(mut self) {
+        or_panic(self.connection.batch_execute("COMMIT").await.map_err(Into::into));
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         self.cluster.drop_database(std::mem::take(&mut self.name));

@@ -88,7 +88,8 @@ pub(crate) async fn exit_open_enrollments(conn: &mut AsyncPgConnection, leaving:
     for row in cancel_queued(conn, leaving).await? {
         let step = exits.entries(CampaignNo(row.campaign_no)).step(StepNo(row.step));
         step.pending -= 1;
-        step.cancelled += 1;
+        step.in_doubt += i64::from(row.resends > 0);
+        step.cancelled += i64::from(row.resends == 0);
     }
     Ok(exits)
 }
@@ -188,9 +189,12 @@ struct QueuedRow {
     step: i16,
     #[diesel(sql_type = Integer)]
     pass: i32,
+    #[diesel(sql_type = SmallInt)]
+    resends: i16,
 }
 
-/// Also what a retry queued again after its enrollment had ended. Whoever claimed one of these finds no row of its
+/// Also what a retry queued again after its enrollment had ended. What waited to be sent once more after a doubt stays in
+/// doubt (see `DeliveryState::given_resends`). Whoever claimed one of these finds no row of its
 /// epoch when it wants to begin.
 async fn cancel_queued(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> StoreResult<Vec<QueuedRow>> {
     let queued = lock_queued(conn, leaving).await?;
@@ -204,11 +208,12 @@ async fn cancel_queued(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> St
                (SELECT ctid AS at FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no \
                 AND contact_no = u.contact_no AND step = u.step AND pass = u.pass OFFSET 0) p \
             WHERE o.ctid = p.at AND o.tenant_no = $1 RETURNING o.*) \
-         INSERT INTO messages AS m (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, \
+         INSERT INTO messages AS m (tenant_no, campaign_no, contact_no, step, pass, state, attempts, resends, epoch, version, \
             queued_at, ended_at, detail) \
-         SELECT tenant_no, campaign_no, contact_no, step, pass, 'x', attempts, epoch, version, queued_at, $6, $7 FROM taken \
+         SELECT tenant_no, campaign_no, contact_no, step, pass, CASE WHEN resends > 0 THEN 'd' ELSE 'x' END::\"char\", \
+            attempts, resends, epoch, version, queued_at, $6, $7 FROM taken \
          ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO UPDATE SET state = excluded.state, \
-            attempts = excluded.attempts, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail",
+            attempts = excluded.attempts, resends = excluded.resends, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail",
     )
     .bind::<Integer, _>(leaving.tenant.0)
     .bind::<Array<Integer>, _>(queued.iter().map(|row| row.campaign_no).collect::<Vec<_>>())
@@ -227,7 +232,7 @@ async fn cancel_queued(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> St
 async fn lock_queued(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> StoreResult<Vec<QueuedRow>> {
     diesel::sql_query(format!(
         "SELECT o.* FROM {PAIRS} CROSS JOIN LATERAL \
-         (SELECT campaign_no, contact_no, step, pass FROM outbox o WHERE o.tenant_no = $1 \
+         (SELECT campaign_no, contact_no, step, pass, resends FROM outbox o WHERE o.tenant_no = $1 \
           AND o.campaign_no = p.campaign_no AND o.contact_no = p.contact_no AND o.state IN ('p', 'c') \
           ORDER BY step, pass OFFSET 0 FOR UPDATE) o"
     ))

@@ -309,6 +309,7 @@ pub const REGISTER: &[Table] = &[
             ("queued_at", Plain),
             ("ended_at", Plain),
             ("detail", person(Blanked, "campaigns")),
+            ("resends", Plain),
         ],
     ),
     (

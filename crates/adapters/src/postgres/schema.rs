@@ -286,6 +286,7 @@ diesel::table! {
         queued_at -> Timestamptz,
         ended_at -> Timestamptz,
         detail -> Nullable<Text>,
+        resends -> Int2,
     }
 }
 

@@ -43,13 +43,17 @@ pub struct Attempt {
     pub epoch: Epoch,
 }
 
-/// Where a delivery stands.
+/// Where a delivery stands. The first three are under way, the others are how it ended; [`DELIVERY`] has every step between
+/// them, and `docs/lifecycle.md` draws it.
 ///
 /// ```text
-/// pending ⇄ claimed → sending → sent | failed | in doubt
-///    ↑________________|  (4xx: pending again, later)
-/// pending → suppressed | skipped | cancelled
+/// pending ⇄ claimed → sending → sent | failed | in doubt | cancelled
+///    ↑__________________|    (refused for now: pending again, later)
+/// pending | claimed → suppressed | cancelled | failed before it begins
+/// in doubt → sent | failed | pending, when its own attempt turns out so
 /// ```
+///
+/// [`DELIVERY`]: super::transitions::DELIVERY
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DeliveryState {
@@ -71,6 +75,24 @@ pub enum DeliveryState {
     InDoubt,
     /// Exit, erasure or the campaign's end came first.
     Cancelled,
+}
+
+impl DeliveryState {
+    /// How a delivery ends that would end so, and was sent once more `resends` times after a doubt.
+    ///
+    /// The earlier attempt may have been accepted. What befalls a later one does not change that: unless it was sent, the
+    /// delivery is in doubt.
+    #[must_use]
+    pub fn given_resends(self, resends: i16) -> Self {
+        match self {
+            DeliveryState::Failed | DeliveryState::Suppressed | DeliveryState::Skipped | DeliveryState::Cancelled
+                if resends > 0 =>
+            {
+                DeliveryState::InDoubt
+            }
+            other => other,
+        }
+    }
 }
 
 /// How one attempt ended, as recorded by the worker that made it.

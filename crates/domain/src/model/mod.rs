@@ -32,3 +32,4 @@ pub mod segment;
 pub mod sequence;
 pub mod suppression;
 pub mod text;
+pub mod transitions;

@@ -38,7 +38,12 @@ pub async fn finish_campaign(tx: &mut Tx, no: CampaignNo) -> Result<Finish, Tran
         return Ok(Finish::NotYet);
     }
     let booked = tx.enrollments().balance(&campaign).await?;
-    if booked.campaign.open != 0 || tx.enrollments().has_mail_left(&campaign).await? {
+    if booked.campaign.open != 0 {
+        return Ok(Finish::NotYet);
+    }
+    // A late answer may be queueing a mail again at this moment; it shares the lock that this waits for.
+    tx.enrollments().barrier(&campaign).await?;
+    if tx.enrollments().has_mail_left(&campaign).await? {
         return Ok(Finish::NotYet);
     }
     let counted = tx.enrollments().recount(&campaign).await?;

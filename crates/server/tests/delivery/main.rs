@@ -7,6 +7,7 @@ mod faults;
 mod order;
 mod races;
 mod retries;
+mod traced;
 
 use muster_domain::ports::delivery::DeliveryStore;
 use muster_testkit::fake_mail::{FakeBehaviour, FakeJournal, FakeMail, FakeTransport, plain_desk};

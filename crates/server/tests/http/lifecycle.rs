@@ -141,6 +141,31 @@ async fn a_repeated_action_with_its_key_answers_as_the_first_did() {
 }
 
 #[actix_web::test]
+async fn a_repeated_pause_waits_for_begins_as_the_first_does() {
+    let app = TestApp::start().await;
+    let id = drip(&app, 2).await;
+    app.post_empty(&format!("/api/campaigns/{id}/launch")).await;
+    // What a begin holds while it waits for the mail server.
+    let begin = app.database.hold("SELECT pg_advisory_xact_lock_shared(2, campaign_no) FROM campaigns").await;
+    let pause = || {
+        let (caller, path) = (app.with_token(app.token.clone()), format!("/api/campaigns/{id}/pause"));
+        tokio::spawn(async move { caller.post_keyed(&path, "pause-1", json!({})).await.status })
+    };
+    let waiting = |sessions: usize| app.database.until_locks_are_awaited(sessions);
+    let first = pause();
+    waiting(1).await;
+    let second = pause();
+    tokio::select! {
+        () = waiting(2) => {}
+        () = async { while !second.is_finished() { tokio::task::yield_now().await } } => {
+            panic!("it was answered while a begin was open")
+        }
+    }
+    begin.release().await;
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (200, 202));
+}
+
+#[actix_web::test]
 async fn a_delivery_that_hangs_makes_a_pause_say_so() {
     let app = TestApp::start().await;
     let id = drip(&app, 2).await;

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The workspace's crates, each with the crates it may name outside of its tests.
-const DESIGNED: [(&str, &[&str]); 7] = [
+const DESIGNED: [(&str, &[&str]); 8] = [
     ("muster-domain", &[]),
     ("muster-adapters", &["muster-domain"]),
     ("muster-api", &["muster-domain"]),
     ("muster-worker", &["muster-domain"]),
+    ("muster-models", &["muster-domain"]),
     ("muster-server", &["muster-adapters", "muster-api", "muster-domain", "muster-worker"]),
     ("muster-testkit", &["muster-adapters", "muster-domain"]),
     ("muster-bench", &["muster-adapters", "muster-domain", "muster-worker"]),

@@ -195,7 +195,7 @@ async fn end_suppressed(tx: &mut PgTx, key: CampaignKey, suppressed: &[(Attempt,
         .filter_map(|row| {
             let reason = *reasons.get(&row.attempt(key))?;
             let detail = reason.as_str().to_owned();
-            Some(Ending { row, state: DeliveryState::Suppressed, detail, refused: false, leave: Some(reason) })
+            Some(Ending { row, fate: DeliveryState::Suppressed, detail, refused: false, leave: Some(reason) })
         })
         .collect();
     let entries = ending::end(tx, key, now, &endings).await?;

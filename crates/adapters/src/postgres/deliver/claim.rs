@@ -139,7 +139,7 @@ async fn end_gone(
     }
     let endings = rows::lock(conn, key, gone).await?.into_iter().map(|row| Ending {
         row,
-        state: DeliveryState::Cancelled,
+        fate: DeliveryState::Cancelled,
         detail: "the contact is gone".to_owned(),
         refused: false,
         leave: Some(ExitReason::ContactErased),

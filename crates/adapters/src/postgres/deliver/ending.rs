@@ -23,8 +23,8 @@ const DETAIL_AT_MOST: usize = 500;
 pub(super) struct Ending {
     /// The delivery, locked.
     pub(super) row: OutboxRow,
-    /// A state that is an end.
-    pub(super) state: DeliveryState,
+    /// The end that befell it; see [`Ending::state`] for what it is said to be.
+    pub(super) fate: DeliveryState,
     /// The server's reply, or the reason; holds no address.
     pub(super) detail: String,
     /// The recipient was refused while the mail was being sent.
@@ -52,8 +52,13 @@ impl Ending {
         self.row.awaited.then_some(onward)
     }
 
+    /// The state that it ends in: what befell its last attempt, unless an earlier one is in doubt.
+    pub(super) fn state(&self) -> DeliveryState {
+        self.fate.given_resends(self.row.resends)
+    }
+
     fn code(&self) -> &'static str {
-        match self.state {
+        match self.state() {
             DeliveryState::Sent => "s",
             DeliveryState::Failed => "f",
             DeliveryState::Suppressed => "u",
@@ -71,7 +76,7 @@ impl Ending {
 
     /// As far as the campaign knows, a mail went out.
     fn went_out(&self) -> bool {
-        matches!(self.state, DeliveryState::Sent | DeliveryState::InDoubt)
+        matches!(self.state(), DeliveryState::Sent | DeliveryState::InDoubt)
     }
 }
 
@@ -115,12 +120,12 @@ async fn move_rows(
                    AS u (contact_no, step, pass, epoch, ending, detail) OFFSET 0) AS a \
             WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
             AND o.pass = a.pass AND o.epoch = a.epoch \
-            RETURNING o.contact_no, o.step, o.pass, o.epoch, o.attempts, o.version, o.queued_at, a.ending, a.detail) \
-        INSERT INTO messages AS m (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, \
+            RETURNING o.contact_no, o.step, o.pass, o.epoch, o.attempts, o.resends, o.version, o.queued_at, a.ending, a.detail) \
+        INSERT INTO messages AS m (tenant_no, campaign_no, contact_no, step, pass, state, attempts, resends, epoch, version, \
             queued_at, ended_at, detail) \
-        SELECT $1, $2, contact_no, step, pass, ending::\"char\", attempts, epoch, version, queued_at, $9, detail FROM gone \
+        SELECT $1, $2, contact_no, step, pass, ending::\"char\", attempts, resends, epoch, version, queued_at, $9, detail FROM gone \
         ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO UPDATE SET state = excluded.state, \
-            attempts = excluded.attempts, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail";
+            attempts = excluded.attempts, resends = excluded.resends, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail";
     let attempts: Vec<_> = endings.iter().map(|ending| ending.row.attempt(key)).collect();
     // A server may say a person's name; of somebody erased nothing is kept that it said.
     let detail =
@@ -238,7 +243,7 @@ fn book(entries: &mut BookEntries, key: CampaignKey, now: DateTime<Utc>, ending:
     let step = ending.row.attempt(key).key.step;
     let line = entries.step(step);
     line.pending -= 1;
-    match ending.state {
+    match ending.state() {
         DeliveryState::Sent => line.sent += 1,
         DeliveryState::Failed => line.failed += 1,
         DeliveryState::Suppressed => line.suppressed += 1,
@@ -248,7 +253,7 @@ fn book(entries: &mut BookEntries, key: CampaignKey, now: DateTime<Utc>, ending:
             line.cancelled += 1;
         }
     }
-    if ending.state == DeliveryState::Sent {
+    if ending.state() == DeliveryState::Sent {
         entries.quarter(now, step).sent += 1;
     }
     match ending.onward() {

@@ -32,7 +32,8 @@ struct SettledRow {
     now: DateTime<Utc>,
 }
 
-/// Turns messages in doubt of these very attempts into sent or failed ones. Their enrollments went on long ago.
+/// Turns messages in doubt of these very attempts into sent or failed ones. Their enrollments went on long ago. A message that
+/// was sent once more stays in doubt when only its last attempt turns out to have failed.
 pub(super) async fn resolve(
     tx: &mut PgTx,
     key: CampaignKey,
@@ -60,7 +61,7 @@ pub(super) async fn resolve(
                    AS u (contact_no, step, pass, epoch, state, detail) OFFSET 0) AS a \
                WHERE m.tenant_no = a.tenant_no AND m.campaign_no = a.campaign_no AND m.contact_no = a.contact_no AND m.step = a.step \
                AND m.pass = a.pass AND m.epoch = a.epoch AND m.state = 'd' \
-               AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no \
+               AND (a.state = 's' OR m.resends = 0) AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no \
                    AND o.contact_no = a.contact_no AND o.step = a.step AND o.pass = a.pass) \
                RETURNING m.contact_no, m.step, m.pass, a.before, m.state, m.ended_at AS now";
     let rows: Vec<SettledRow> = bind_attempts(prepared(sql), key, known.iter().map(|(attempt, ..)| attempt))
@@ -103,6 +104,10 @@ impl SettledRow {
         }
     }
 }
+/// Locks the enrollments, one by one in the order of their keys.
+const HOLD: &str = "SELECT FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
+    CROSS JOIN LATERAL (SELECT FROM enrollments \
+        WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE) AS e";
 
 #[derive(QueryableByName)]
 struct RequeuedRow {
@@ -119,6 +124,8 @@ pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt
     let mut tx = open(store, key.tenant).await?;
     // Completing a campaign takes this lock for itself, so that nothing is queued behind its back.
     locks::share(&mut tx, Lock::Campaign(key.campaign)).await?;
+    // Who leaves holds the enrollment and cancels what is queued; in a statement of its own, so that the next one sees it.
+    bind_attempts(prepared(HOLD), key, unsent).execute(&mut tx).await.store()?;
     // The enrollment went on when the doubt was recorded, so this delivery's end moves nothing: next_step is 0.
     let sql = "WITH back AS ( \
             DELETE FROM messages m \
@@ -131,9 +138,9 @@ pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt
             AND e.tenant_no = a.tenant_no AND e.campaign_no = a.campaign_no AND e.contact_no = a.contact_no AND e.status <> 'x' \
             AND c.tenant_no = $1 AND c.campaign_no = $2 AND c.status IN ('active', 'paused') \
             RETURNING m.*) \
-        INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, due_at, retry_at, queued_at, \
+        INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, resends, due_at, retry_at, queued_at, \
             version, next_step) \
-        SELECT tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, ended_at, clock_timestamp(), queued_at, \
+        SELECT tenant_no, campaign_no, contact_no, step, pass, epoch, attempts, resends, ended_at, clock_timestamp(), queued_at, \
             version, 0 FROM back \
         ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO NOTHING RETURNING step";
     let rows: Vec<RequeuedRow> = bind_attempts(prepared(sql), key, unsent).get_results(&mut tx).await.store()?;

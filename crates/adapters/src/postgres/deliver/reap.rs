@@ -1,7 +1,7 @@
 //! What ran out: the claims and sends of processes that died.
 
 use super::heard::{arrived, heard};
-use super::record::{Verdict, apply, policy_in_doubt};
+use super::record::{Terms, Verdict, apply};
 use super::rows::{self, OutboxRow};
 use super::{bind_campaign, open};
 use crate::postgres::prepared::prepared;
@@ -80,11 +80,11 @@ async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) ->
         let attempts: Vec<_> = expired.iter().map(|row| row.attempt(key)).collect();
         let heard = heard(&mut tx, key, &attempts).await?;
         in_doubt += expired.len() - heard.len();
-        let on_in_doubt = policy_in_doubt(&mut tx, key).await?;
+        let terms = Terms::read(&mut tx, key).await?;
         let arrived = arrived();
         let of = |row: OutboxRow| {
             let outcome = if heard.contains(&row.attempt(key)) { &arrived } else { &outcome };
-            Verdict::of(row, outcome, policy, on_in_doubt)
+            Verdict::of(row, outcome, policy, terms)
         };
         let verdicts = expired.into_iter().map(of).collect();
         closed += apply(&mut tx, key, verdicts).await?.closed;

@@ -32,21 +32,21 @@ pub(super) async fn record(
     }
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
     let mut tx = open(store, key.tenant).await?;
-    let on_in_doubt = on_in_doubt(&mut tx, key, outcomes.values().copied()).await?;
     let exits = give_up_refused(&mut tx, key, &outcomes).await?;
+    let locked = rows::lock(&mut tx, key, outcomes.keys()).await?;
+    let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
-    let rows = rows::lock(&mut tx, key, outcomes.keys()).await?;
     let is_doubt = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. });
     let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| *attempt);
     let heard = heard(&mut tx, key, &doubts.collect::<Vec<_>>()).await?;
     let arrived = arrived();
-    for row in rows {
+    for row in locked {
         let attempt = row.attempt(key);
         met.push(attempt);
         if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
             let outcome = if heard.contains(&attempt) { &arrived } else { *outcome };
-            verdicts.push(Verdict::of(row, outcome, policy, on_in_doubt));
+            verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
     }
     let mut report = apply_with(&mut tx, key, verdicts, exits).await?;
@@ -101,19 +101,19 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(row: OutboxRow, outcome: &SendOutcome, policy: &RetryPolicy, on_in_doubt: OnInDoubt) -> Self {
+    pub(super) fn of(row: OutboxRow, outcome: &SendOutcome, policy: &RetryPolicy, terms: Terms) -> Self {
         // Who has left gets no second mail.
-        let on_in_doubt = if row.exited { OnInDoubt::Hold } else { on_in_doubt };
+        let on_in_doubt = if row.exited || terms.over { OnInDoubt::Hold } else { terms.on_in_doubt };
         let settled = outcome.settle(row.attempts, row.resends, policy, on_in_doubt, rand::random());
         let detail = outcome.detail();
         let end =
-            |row, state| Verdict::End(Ending { row, state, detail: detail.to_owned(), refused: false, leave: None });
+            |row, fate| Verdict::End(Ending { row, fate, detail: detail.to_owned(), refused: false, leave: None });
         match settled {
             Settlement::Sent => end(row, DeliveryState::Sent),
             Settlement::Failed { bounced } => {
                 let leave = (bounced == Some(BounceClass::Hard)).then_some(ExitReason::Bounced);
-                let (state, refused) = (DeliveryState::Failed, bounced.is_some());
-                Verdict::End(Ending { row, state, detail: detail.to_owned(), refused, leave })
+                let (fate, refused) = (DeliveryState::Failed, bounced.is_some());
+                Verdict::End(Ending { row, fate, detail: detail.to_owned(), refused, leave })
             }
             Settlement::InDoubt => end(row, DeliveryState::InDoubt),
             Settlement::Again { after, resend } => Verdict::again(row, after, resend, detail),
@@ -124,7 +124,7 @@ impl Verdict {
         if row.exited {
             return Verdict::End(Ending {
                 row,
-                state: DeliveryState::Cancelled,
+                fate: DeliveryState::Cancelled,
                 detail: detail.to_owned(),
                 refused: false,
                 leave: None,
@@ -138,7 +138,7 @@ impl Verdict {
         match self {
             Verdict::Again { row, .. } if over && !row.by_hand => {
                 let detail = "the campaign ended".to_owned();
-                Verdict::End(Ending { row, state: DeliveryState::Cancelled, detail, refused: false, leave: None })
+                Verdict::End(Ending { row, fate: DeliveryState::Cancelled, detail, refused: false, leave: None })
             }
             other => other,
         }
@@ -178,7 +178,7 @@ async fn apply_with(
     for verdict in verdicts {
         match verdict.unless_over(over) {
             Verdict::End(ending) => {
-                match ending.state {
+                match ending.state() {
                     DeliveryState::Sent => report.sent += 1,
                     DeliveryState::InDoubt => report.in_doubt += 1,
                     DeliveryState::Cancelled => report.cancelled += 1,
@@ -227,27 +227,42 @@ async fn queue_again(
 }
 
 #[derive(QueryableByName)]
-struct SettingsRow {
+struct TermsRow {
     #[diesel(sql_type = Jsonb)]
     settings: serde_json::Value,
+    #[diesel(sql_type = Bool)]
+    over: bool,
 }
 
-/// What the campaign wants done in doubt; not asked when nothing is.
-async fn on_in_doubt<'a>(
-    conn: &mut AsyncPgConnection,
-    key: CampaignKey,
-    mut outcomes: impl Iterator<Item = &'a SendOutcome>,
-) -> StoreResult<OnInDoubt> {
-    if outcomes.any(|outcome| matches!(outcome, SendOutcome::InDoubt { .. })) {
-        policy_in_doubt(conn, key).await
-    } else {
-        Ok(OnInDoubt::Hold)
+/// What the campaign says to deliveries that did not simply end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// What it wants done in doubt.
+    on_in_doubt: OnInDoubt,
+    /// It is completed: nothing more is tried.
+    over: bool,
+}
+
+impl Terms {
+    const HOLD: Terms = Terms { on_in_doubt: OnInDoubt::Hold, over: false };
+
+    /// Not asked when every outcome is an end whatever the campaign says.
+    async fn of<'a>(
+        conn: &mut AsyncPgConnection,
+        key: CampaignKey,
+        mut outcomes: impl Iterator<Item = &'a SendOutcome>,
+    ) -> StoreResult<Self> {
+        let asks = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. } | SendOutcome::Retry { .. });
+        if outcomes.any(asks) { Self::read(conn, key).await } else { Ok(Self::HOLD) }
     }
-}
 
-/// What the campaign wants done in doubt. Held, when its settings cannot be read: that sends nothing twice.
-pub(super) async fn policy_in_doubt(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<OnInDoubt> {
-    let sql = "SELECT settings FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
-    let row: SettingsRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
-    Ok(serde_json::from_value::<Settings>(row.settings).map_or(OnInDoubt::Hold, |settings| settings.on_in_doubt))
+    /// To be read once the rows are locked: ending a campaign waits for these locks, or was waited for. A doubt is held when
+    /// the settings cannot be read: that sends nothing twice.
+    pub(super) async fn read(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Self> {
+        let sql =
+            "SELECT settings, status = 'completed' AS over FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
+        let row: TermsRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
+        let settings = serde_json::from_value::<Settings>(row.settings);
+        Ok(Self { on_in_doubt: settings.map_or(OnInDoubt::Hold, |settings| settings.on_in_doubt), over: row.over })
+    }
 }

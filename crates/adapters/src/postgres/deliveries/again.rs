@@ -104,7 +104,7 @@ async fn queue(
         queued AS ( \
             INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, epoch, due_at, queued_at, version, next_step, \
                 resends, by_hand) \
-            SELECT tenant_no, campaign_no, contact_no, step, pass, epoch, $3, queued_at, version, 0, (state = 'd')::int, true \
+            SELECT tenant_no, campaign_no, contact_no, step, pass, epoch, $3, queued_at, version, 0, resends + (state = 'd')::int, true \
             FROM gone), \
         told AS ( \
             INSERT INTO delivery_decisions (tenant_no, campaign_no, contact_no, step, pass, at, decision, evidence, decided_by, \

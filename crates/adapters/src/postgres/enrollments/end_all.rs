@@ -3,7 +3,7 @@
 use super::StoreErrorExt;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, CChar, Integer, SmallInt, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, CChar, Integer, SmallInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::ids::{CampaignKey, StepNo};
@@ -23,6 +23,9 @@ struct EndedRow {
 struct CancelledRow {
     #[diesel(sql_type = SmallInt)]
     step: i16,
+    /// It waited to be sent once more after a doubt.
+    #[diesel(sql_type = Bool)]
+    doubtful: bool,
     #[diesel(sql_type = BigInt)]
     n: i64,
 }
@@ -48,7 +51,7 @@ pub(super) async fn end_all(
     for row in cancel_mail(conn, key, now).await? {
         let line = entries.step(StepNo(row.step));
         line.pending -= row.n;
-        line.cancelled += row.n;
+        *(if row.doubtful { &mut line.in_doubt } else { &mut line.cancelled }) += row.n;
     }
     diesel::sql_query(
         "UPDATE campaigns SET enrollment_state = 'done' WHERE tenant_no = $1 AND campaign_no = $2 AND enrollment_state = 'running'",
@@ -104,6 +107,7 @@ async fn hold_under_way(conn: &mut AsyncPgConnection, key: CampaignKey) -> Store
     Ok(())
 }
 
+/// What waited to be sent once more after a doubt stays in doubt (see `DeliveryState::given_resends`).
 async fn cancel_mail(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
@@ -112,11 +116,12 @@ async fn cancel_mail(
     diesel::sql_query(
         "WITH gone AS ( \
              DELETE FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state <> 's' \
-             RETURNING contact_no, step, pass, attempts, epoch, version, queued_at), \
+             RETURNING contact_no, step, pass, attempts, resends, epoch, version, queued_at), \
          kept AS ( \
-             INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, queued_at, ended_at, detail) \
-             SELECT $1, $2, contact_no, step, pass, 'x', attempts, epoch, version, queued_at, $3, 'the campaign ended' FROM gone) \
-         SELECT step, count(*) AS n FROM gone GROUP BY step",
+             INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, resends, epoch, version, queued_at, ended_at, detail) \
+             SELECT $1, $2, contact_no, step, pass, CASE WHEN resends > 0 THEN 'd' ELSE 'x' END::\"char\", attempts, resends, \
+                 epoch, version, queued_at, $3, 'the campaign ended' FROM gone) \
+         SELECT step, resends > 0 AS doubtful, count(*) AS n FROM gone GROUP BY step, resends > 0",
     )
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)

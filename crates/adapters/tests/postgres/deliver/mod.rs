@@ -4,6 +4,7 @@ mod begin;
 mod claim;
 mod decided;
 mod guarded;
+mod late;
 mod leases;
 mod limits;
 mod record;

@@ -64,11 +64,25 @@ pub(crate) async fn pause_campaign(
             provisional
         })
         .await?;
-    let (Written::Done(_), Some(campaign)) = (&written, paused.into_inner()) else { return Ok(written.into()) };
+    let (Written::Done(_), Some(campaign)) = (&written, paused.into_inner()) else {
+        // The first request may still wait for begins, or have died waiting. The promise holds for every answer.
+        await_begins(&caller, id.0).await?;
+        return Ok(written.into());
+    };
     let in_flight = settle(&caller, &campaign).await?;
     let reply = answer(&caller, &campaign, in_flight, in_flight == 0)?;
     caller.restate(&body.repeat, &reply).await?;
     Ok(reply.into())
+}
+
+/// Waits until no delivery can begin that saw the campaign active.
+async fn await_begins(caller: &Can<CampaignsLaunch>, id: CampaignId) -> Result<(), Problem> {
+    caller
+        .read::<_, StoreError>(async |tx| match tx.campaigns().find(id).await? {
+            Some(campaign) => story::await_begins(tx, &campaign).await,
+            None => Ok(()),
+        })
+        .await
 }
 
 /// Waits until no delivery can begin any more, then for those under way, as long as a caller may be kept waiting.
