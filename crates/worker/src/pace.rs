@@ -27,6 +27,8 @@ impl Nudge {
 pub struct Pace {
     /// After a round that did nothing; work made by other processes is seen this late.
     pub idle: Duration,
+    /// After a round that did nothing, however often nudged: mails that come to their ends nudge by the thousand.
+    pub nudged: Duration,
     /// After the first failure in a row; doubles up to [`Pace::at_most`].
     pub trouble: Duration,
     /// No rest is longer, so that recovery is noticed soon.
@@ -35,7 +37,12 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { idle: Duration::from_millis(250), trouble: Duration::from_millis(100), at_most: Duration::from_secs(2) }
+        Self {
+            idle: Duration::from_millis(250),
+            nudged: Duration::from_millis(20),
+            trouble: Duration::from_millis(100),
+            at_most: Duration::from_secs(2),
+        }
     }
 }
 

@@ -84,17 +84,20 @@ impl Worker {
         let mut pass = PlanPass::new(store, queue, advancing, lapse, self.options.plan);
         let mut trouble = Trouble::of("planning");
         loop {
-            let pause = match pass.tick().await {
+            let (at_least, pause) = match pass.tick().await {
                 Ok(report) => {
                     trouble.over();
                     if report.queued > 0 {
                         self.delivering.give();
                     }
-                    if report.did_something() { Duration::ZERO } else { self.options.pace.idle }
+                    let idle = (self.options.pace.nudged, self.options.pace.idle);
+                    if report.did_something() { (Duration::ZERO, Duration::ZERO) } else { idle }
                 }
-                Err(error) => self.options.pace.after_failures(trouble.met(&error)),
+                Err(error) => (Duration::ZERO, self.options.pace.after_failures(trouble.met(&error))),
             };
-            if !rest(pause, &self.planning, &end).await {
+            if end.run_until_cancelled(tokio::time::sleep(at_least)).await.is_none()
+                || !rest(pause, &self.planning, &end).await
+            {
                 return;
             }
         }

@@ -2,6 +2,7 @@
 //! and two transactions never wait for each other in a circle.
 
 use super::error::StoreErrorExt;
+use super::prepared::prepared;
 use super::stats;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -21,7 +22,7 @@ async fn post_campaign(conn: &mut AsyncPgConnection, key: CampaignKey, add: &Cam
     if *add == CampaignFigures::default() {
         return Ok(());
     }
-    diesel::sql_query(
+    prepared(
         "INSERT INTO campaign_counters AS c (tenant_no, campaign_no, audience, open, completed, exited) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_no, campaign_no) DO UPDATE SET \
          audience = c.audience + excluded.audience, open = c.open + excluded.open, \
@@ -45,7 +46,7 @@ async fn post_steps(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &Bo
         return Ok(());
     }
     let column = |of: fn(&StepFigures) -> i64| changed.iter().map(|(_, add)| of(add)).collect::<Vec<_>>();
-    diesel::sql_query(
+    prepared(
         "INSERT INTO step_counters AS c (tenant_no, campaign_no, step, entered, pending, passed, sent, failed, \
          suppressed, skipped, in_doubt, cancelled) \
          SELECT $1, $2, u.* FROM unnest($3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \

@@ -4,6 +4,7 @@
 //! read a list given to `= ANY` through whatever index begins with the tenant.
 
 use super::StoreErrorExt;
+use super::prepared::prepared;
 use super::rule_sql::push_engaged;
 use super::statement::{Bind, Statement};
 use diesel::QueryableByName;
@@ -101,14 +102,14 @@ pub(crate) async fn of(
         return Ok(HashMap::new());
     }
     let numbers: Vec<i64> = contacts.iter().map(|no| no.0).collect();
-    let rows: Vec<ContactRow> = diesel::sql_query(
+    let rows: Vec<ContactRow> = prepared(
         "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
              SELECT c.contact_no, c.email, c.first_name, c.last_name, c.company, c.job_title, c.city, c.state, c.country, \
              c.timezone, c.lead_score FROM contacts c \
              WHERE c.tenant_no = $1 AND c.contact_no = u.contact_no AND c.erased_at IS NULL OFFSET 0) AS k",
     )
     .bind::<Integer, _>(tenant.0)
-    .bind::<Array<BigInt>, _>(&numbers)
+    .bind::<Array<BigInt>, _>(numbers.clone())
     .get_results(conn)
     .await
     .store()?;
@@ -152,25 +153,25 @@ pub(crate) async fn engaged(
 }
 
 async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {
-    diesel::sql_query(
+    prepared(
         "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
              SELECT t.contact_no, t.tag FROM contact_tags t WHERE t.tenant_no = $1 AND t.contact_no = u.contact_no OFFSET 0) AS k",
     )
         .bind::<Integer, _>(tenant.0)
-        .bind::<Array<BigInt>, _>(numbers)
+        .bind::<Array<BigInt>, _>(numbers.to_vec())
         .get_results(conn)
         .await
         .store()
 }
 
 async fn fields(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<FieldRow>> {
-    diesel::sql_query(
+    prepared(
         "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
              SELECT f.contact_no, f.name, f.kind, f.value, f.number FROM contact_fields f \
              WHERE f.tenant_no = $1 AND f.contact_no = u.contact_no OFFSET 0) AS k",
     )
     .bind::<Integer, _>(tenant.0)
-    .bind::<Array<BigInt>, _>(numbers)
+    .bind::<Array<BigInt>, _>(numbers.to_vec())
     .get_results(conn)
     .await
     .store()

@@ -8,7 +8,7 @@ use super::error::StoreErrorExt;
 use super::prepared::prepared;
 use diesel::sql_types::Integer;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use muster_domain::model::ids::{CampaignNo, TenantNo};
+use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
 use muster_domain::ports::store::StoreResult;
 
 /// What a lock is about.
@@ -32,6 +32,22 @@ impl Lock {
 /// Waits until nobody holds it alone.
 pub(crate) async fn share(conn: &mut AsyncPgConnection, lock: Lock) -> StoreResult<()> {
     take(conn, "SELECT pg_advisory_xact_lock_shared($1, $2)", lock).await
+}
+
+/// Waits until nobody holds the tenant's, then the campaign's, alone.
+pub(crate) async fn share_both(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
+    let ((tenant_class, tenant), (campaign_class, campaign)) =
+        (Lock::Tenant(key.tenant).numbers(), Lock::Campaign(key.campaign).numbers());
+    // A list of results is evaluated from left to right.
+    prepared("SELECT pg_advisory_xact_lock_shared($1, $2), pg_advisory_xact_lock_shared($3, $4)")
+        .bind::<Integer, _>(tenant_class)
+        .bind::<Integer, _>(tenant)
+        .bind::<Integer, _>(campaign_class)
+        .bind::<Integer, _>(campaign)
+        .execute(conn)
+        .await
+        .store()?;
+    Ok(())
 }
 
 /// Waits until nobody holds it at all.

@@ -1,12 +1,14 @@
 //! The pool, and opening transactions from it.
 
 use super::sequences::SequenceCache;
-use super::tx::{Patience, PgTx, Role};
+use super::tx::{Patience, PgTx, Role, SESSION};
 use super::unit::PgUnit;
 use async_trait::async_trait;
-use diesel_async::AsyncPgConnection;
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures::FutureExt;
 use muster_domain::ports::store::{Store, StoreError, StoreResult, Tx, Workspace};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ impl PgStore {
         let mut config = ManagerConfig::default();
         // A connection that died while idle shows when its transaction begins, and is replaced there.
         config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|url| connect(url).boxed());
         let manager = AsyncDieselConnectionManager::new_with_config(database_url.expose_secret(), config);
         let pool = Pool::builder(manager)
             .max_size(options.max_size)
@@ -87,6 +90,13 @@ impl PgStore {
         let status = self.pool.status();
         (status.size.saturating_sub(status.available), status.size)
     }
+}
+
+/// A new connection with the patience of requests.
+async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = AsyncPgConnection::establish(url).await?;
+    conn.batch_execute(SESSION).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
 }
 
 /// Why no connection could be had; repeats nothing of the connection string.

@@ -10,6 +10,8 @@ use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::store::StoreResult;
 
 use super::error::StoreErrorExt;
+use super::prepared::prepared;
+use std::sync::LazyLock;
 
 macro_rules! columns {
     ($($name:ident: $($path:ident).+),+ $(,)?) => {
@@ -65,6 +67,17 @@ fn list(item: impl Fn(&str) -> String) -> String {
     COLUMNS.iter().map(|name| item(name)).collect::<Vec<_>>().join(", ")
 }
 
+static ADD_QUARTERS: LazyLock<String> = LazyLock::new(|| {
+    let arrays = (5..).take(COLUMNS.len()).map(|place| format!("${place}::bigint[]")).collect::<Vec<_>>().join(", ");
+    let names = list(str::to_owned);
+    let added = list(|name| format!("{name} = s.{name} + excluded.{name}"));
+    format!(
+        "INSERT INTO stats AS s (tenant_no, campaign_no, quarter, step, {names}) \
+         SELECT $1, $2, u.* FROM unnest($3::timestamptz[], $4::smallint[], {arrays}) AS u \
+         ON CONFLICT (tenant_no, campaign_no, quarter, step) DO UPDATE SET {added}"
+    )
+});
+
 /// Adds the quarter-hours of `entries`, in the order of their keys.
 pub(crate) async fn post_quarters(
     conn: &mut AsyncPgConnection,
@@ -75,19 +88,11 @@ pub(crate) async fn post_quarters(
     if changed.is_empty() {
         return Ok(());
     }
-    let arrays = (5..).take(COLUMNS.len()).map(|place| format!("${place}::bigint[]")).collect::<Vec<_>>().join(", ");
-    let names = list(str::to_owned);
-    let added = list(|name| format!("{name} = s.{name} + excluded.{name}"));
-    let mut insert = diesel::sql_query(format!(
-        "INSERT INTO stats AS s (tenant_no, campaign_no, quarter, step, {names}) \
-         SELECT $1, $2, u.* FROM unnest($3::timestamptz[], $4::smallint[], {arrays}) AS u \
-         ON CONFLICT (tenant_no, campaign_no, quarter, step) DO UPDATE SET {added}"
-    ))
-    .into_boxed::<diesel::pg::Pg>()
-    .bind::<Integer, _>(key.tenant.0)
-    .bind::<Integer, _>(key.campaign.0)
-    .bind::<Array<Timestamptz>, _>(changed.iter().map(|((at, _), _)| *at).collect::<Vec<_>>())
-    .bind::<Array<SmallInt>, _>(changed.iter().map(|((_, no), _)| no.0).collect::<Vec<_>>());
+    let mut insert = prepared(ADD_QUARTERS.as_str())
+        .bind::<Integer, _>(key.tenant.0)
+        .bind::<Integer, _>(key.campaign.0)
+        .bind::<Array<Timestamptz>, _>(changed.iter().map(|((at, _), _)| *at).collect::<Vec<_>>())
+        .bind::<Array<SmallInt>, _>(changed.iter().map(|((_, no), _)| no.0).collect::<Vec<_>>());
     for column in 0..COLUMNS.len() {
         insert = insert
             .bind::<Array<BigInt>, _>(changed.iter().map(|(_, counts)| values(counts)[column]).collect::<Vec<_>>());
@@ -108,7 +113,7 @@ pub(crate) async fn post_links(
     }
     let column = |of: fn(&Tally) -> i64| changed.iter().map(|(_, tally)| of(tally)).collect::<Vec<_>>();
     let quarters: Vec<DateTime<Utc>> = changed.iter().map(|((at, ..), _)| *at).collect();
-    diesel::sql_query(
+    prepared(
         "INSERT INTO link_stats AS s (tenant_no, campaign_no, quarter, step, link, clicks, human_clicks, clicked, human_clicked) \
          SELECT $1, $2, u.* FROM unnest($3::timestamptz[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], \
          $8::bigint[], $9::bigint[]) AS u \

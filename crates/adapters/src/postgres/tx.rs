@@ -26,23 +26,25 @@ pub(crate) enum Patience {
     Delivery,
 }
 
+/// What a connection is told once: the patience of requests.
+pub(super) const SESSION: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+
 impl Role {
     /// What opens the transaction, in one round trip. Numbers only: nothing here needs quoting.
     fn begin_sql(self, patience: Patience) -> String {
         let limits = match patience {
-            Patience::Request => {
-                "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
-            }
+            // The session's own: see `SESSION`.
+            Patience::Request => "",
             Patience::Delivery => {
-                "SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s'; \
+                "; SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s'; \
                  SET LOCAL plan_cache_mode = force_generic_plan"
             }
         };
         match self {
             Role::App(TenantNo(no)) => {
-                format!("BEGIN; SET LOCAL ROLE muster_app; SET LOCAL app.tenant_no = '{no}'; {limits}")
+                format!("BEGIN; SET LOCAL ROLE muster_app; SET LOCAL app.tenant_no = '{no}'{limits}")
             }
-            Role::Scheduler => format!("BEGIN; SET LOCAL ROLE muster_scheduler; {limits}"),
+            Role::Scheduler => format!("BEGIN; SET LOCAL ROLE muster_scheduler{limits}"),
         }
     }
 }

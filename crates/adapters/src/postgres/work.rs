@@ -1,5 +1,6 @@
 //! [`WorkQueue`] and [`TimeLapse`] over PostgreSQL, under the scheduler's role: numbers, states and times of all tenants.
 
+use super::prepared::prepared;
 use super::{PgStore, StoreErrorExt};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -57,7 +58,7 @@ const AT_HAND: &str = "\
 impl WorkQueue for PgStore {
     async fn at_hand(&self) -> StoreResult<WorkAtHand> {
         let mut tx = self.scheduler().await?;
-        let rows: Vec<WorkRow> = diesel::sql_query(AT_HAND).get_results(&mut *tx).await.store()?;
+        let rows: Vec<WorkRow> = prepared(AT_HAND).get_results(&mut *tx).await.store()?;
         tx.commit().await?;
         let mut work = WorkAtHand::default();
         for row in rows {
@@ -117,10 +118,8 @@ impl TimeLapse for PgStore {
     async fn tick(&self) -> StoreResult<Option<DateTime<Utc>>> {
         let mut tx = self.scheduler().await?;
         // Whoever has the row has the tick; the others read what it left.
-        let row: Vec<TickRow> = diesel::sql_query("SELECT virtual_now FROM virtual_clock FOR UPDATE")
-            .get_results(&mut *tx)
-            .await
-            .store()?;
+        let row: Vec<TickRow> =
+            prepared("SELECT virtual_now FROM virtual_clock FOR UPDATE").get_results(&mut *tx).await.store()?;
         if row.is_empty() {
             tx.commit().await?;
             return Ok(None);

@@ -24,7 +24,12 @@ const BATCH: usize = 500;
 const AT_ONCE: usize = 2;
 /// A single outcome that storage refuses, rather than misses, is left to its lease after so many tries.
 const REFUSALS_AT_MOST: u32 = 5;
-const PACE: Pace = Pace { idle: Duration::ZERO, trouble: Duration::from_millis(50), at_most: Duration::from_secs(2) };
+const PACE: Pace = Pace {
+    idle: Duration::ZERO,
+    nudged: Duration::ZERO,
+    trouble: Duration::from_millis(50),
+    at_most: Duration::from_secs(2),
+};
 
 /// What is to be written down.
 pub(super) enum Note {

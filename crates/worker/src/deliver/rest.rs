@@ -7,7 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Rests grow from a fifth of a second to five seconds, so that a server that comes back is met soon and not by a storm.
-const PACE: Pace = Pace { idle: Duration::ZERO, trouble: Duration::from_millis(200), at_most: Duration::from_secs(5) };
+const PACE: Pace = Pace {
+    idle: Duration::ZERO,
+    nudged: Duration::ZERO,
+    trouble: Duration::from_millis(200),
+    at_most: Duration::from_secs(5),
+};
 
 /// When the mail server is tried again.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Claiming due enrollments.
 
+use super::super::prepared::prepared;
 use super::StoreErrorExt;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -34,7 +35,7 @@ pub(super) async fn active_campaign(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
 ) -> StoreResult<Option<ActiveCampaign>> {
-    let row: Option<CampaignRow> = diesel::sql_query(
+    let row: Option<CampaignRow> = prepared(
         "SELECT muster_now() AS now, schedule ->> 'timezone' AS timezone, workspace_no FROM campaigns \
          WHERE tenant_no = $1 AND campaign_no = $2 AND status = 'active' AND enrollment_state = 'done'",
     )
@@ -74,7 +75,7 @@ pub(super) async fn claim_due(
     claim: &Claim,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<DueEnrollment>> {
-    let rows: Vec<EnrollmentRow> = diesel::sql_query(
+    let rows: Vec<EnrollmentRow> = prepared(
         "SELECT contact_no, version, step, pass, status, due_at FROM enrollments \
          WHERE tenant_no = $1 AND campaign_no = $2 AND due_at <= $3 AND due_at >= coalesce($4, '-infinity') \
          ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED",

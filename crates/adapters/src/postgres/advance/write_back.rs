@@ -1,6 +1,7 @@
 //! Writing a batch of moves: each table once, by arrays.
 
 use super::super::internal;
+use super::super::prepared::prepared;
 use super::StoreErrorExt;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
@@ -142,7 +143,7 @@ fn path_text(path: &[(StepNo, Passage)]) -> String {
 }
 
 async fn update_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, columns: &Columns) -> StoreResult<()> {
-    let updated = diesel::sql_query(
+    let updated = prepared(
         // The batch names tenant and campaign, row by row: were they constants of the statement, a planner whose
         // statistics are older than the launch would read the whole campaign for every batch.
         "UPDATE enrollments AS e SET status = a.status::\"char\", step = a.step, pass = a.pass, due_at = a.due_at, \
@@ -154,13 +155,13 @@ async fn update_enrollments(conn: &mut AsyncPgConnection, key: CampaignKey, colu
     )
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)
-    .bind::<Array<BigInt>, _>(&columns.contact)
-    .bind::<Array<Text>, _>(&columns.status)
-    .bind::<Array<SmallInt>, _>(&columns.step)
-    .bind::<Array<Integer>, _>(&columns.pass)
-    .bind::<Array<Nullable<Timestamptz>>, _>(&columns.due_at)
-    .bind::<Array<Nullable<Timestamptz>>, _>(&columns.ended_at)
-    .bind::<Array<Nullable<Text>>, _>(&columns.exit_reason)
+    .bind::<Array<BigInt>, _>(columns.contact.clone())
+    .bind::<Array<Text>, _>(columns.status.clone())
+    .bind::<Array<SmallInt>, _>(columns.step.clone())
+    .bind::<Array<Integer>, _>(columns.pass.clone())
+    .bind::<Array<Nullable<Timestamptz>>, _>(columns.due_at.clone())
+    .bind::<Array<Nullable<Timestamptz>>, _>(columns.ended_at.clone())
+    .bind::<Array<Nullable<Text>>, _>(columns.exit_reason.clone())
     .execute(conn)
     .await
     .store()?;
@@ -180,7 +181,7 @@ async fn insert_mail(
     if columns.mail_contact.is_empty() {
         return Ok(());
     }
-    diesel::sql_query(
+    prepared(
         "INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, due_at, queued_at, version, next_step) \
          SELECT $1, $2, u.contact_no, u.step, u.pass, $3, $3, u.version, u.next_step \
          FROM unnest($4::bigint[], $5::smallint[], $6::int[], $7::int[], $8::smallint[]) \
@@ -189,11 +190,11 @@ async fn insert_mail(
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)
     .bind::<Timestamptz, _>(now)
-    .bind::<Array<BigInt>, _>(&columns.mail_contact)
-    .bind::<Array<SmallInt>, _>(&columns.mail_step)
-    .bind::<Array<Integer>, _>(&columns.mail_pass)
-    .bind::<Array<Integer>, _>(&columns.mail_version)
-    .bind::<Array<SmallInt>, _>(&columns.mail_next)
+    .bind::<Array<BigInt>, _>(columns.mail_contact.clone())
+    .bind::<Array<SmallInt>, _>(columns.mail_step.clone())
+    .bind::<Array<Integer>, _>(columns.mail_pass.clone())
+    .bind::<Array<Integer>, _>(columns.mail_version.clone())
+    .bind::<Array<SmallInt>, _>(columns.mail_next.clone())
     .execute(conn)
     .await
     .store()?;
@@ -209,7 +210,7 @@ async fn insert_history(
     if columns.history_contact.is_empty() {
         return Ok(());
     }
-    diesel::sql_query(
+    prepared(
         "INSERT INTO enrollment_history (tenant_no, campaign_no, contact_no, at, version, path) \
          SELECT $1, $2, u.contact_no, $3, u.version, u.path::smallint[] \
          FROM unnest($4::bigint[], $5::int[], $6::text[]) AS u (contact_no, version, path)",
@@ -217,9 +218,9 @@ async fn insert_history(
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)
     .bind::<Timestamptz, _>(now)
-    .bind::<Array<BigInt>, _>(&columns.history_contact)
-    .bind::<Array<Integer>, _>(&columns.history_version)
-    .bind::<Array<Text>, _>(&columns.history_path)
+    .bind::<Array<BigInt>, _>(columns.history_contact.clone())
+    .bind::<Array<Integer>, _>(columns.history_version.clone())
+    .bind::<Array<Text>, _>(columns.history_path.clone())
     .execute(conn)
     .await
     .store()?;

@@ -1,6 +1,7 @@
 //! Figures from the quarter-hours. Reading costs the same however much was sent: at most 96 rows a day and step.
 
 use super::StoreErrorExt;
+use crate::postgres::prepared::prepared;
 use crate::postgres::stats::{CountsRow, sums};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -10,6 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::figures::{Counts, DayOfStep, StepLine};
 use muster_domain::model::ids::{CampaignKey, StepId, StepNo};
 use muster_domain::ports::store::StoreResult;
+use std::sync::LazyLock;
 use uuid::Uuid;
 
 #[derive(QueryableByName)]
@@ -58,16 +60,17 @@ pub(super) async fn days(
         .collect())
 }
 
+static LIFETIME: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT step, {} FROM stats WHERE tenant_no = $1 AND campaign_no = $2 GROUP BY step", sums())
+});
+
 pub(super) async fn lifetime(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<(StepNo, Counts)>> {
-    let rows: Vec<StepRow> = diesel::sql_query(format!(
-        "SELECT step, {} FROM stats WHERE tenant_no = $1 AND campaign_no = $2 GROUP BY step",
-        sums()
-    ))
-    .bind::<Integer, _>(key.tenant.0)
-    .bind::<Integer, _>(key.campaign.0)
-    .get_results(conn)
-    .await
-    .store()?;
+    let rows: Vec<StepRow> = prepared(LIFETIME.as_str())
+        .bind::<Integer, _>(key.tenant.0)
+        .bind::<Integer, _>(key.campaign.0)
+        .get_results(conn)
+        .await
+        .store()?;
     Ok(rows.into_iter().map(|row| (StepNo(row.step), row.counts.into())).collect())
 }
 

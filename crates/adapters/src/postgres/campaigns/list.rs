@@ -1,6 +1,7 @@
 //! Pages of campaigns.
 
 use super::rows::{JoinedRow, columns, into_campaign, joined};
+use crate::postgres::prepared::prepared;
 use crate::postgres::schema::campaigns;
 use crate::postgres::stats::{CountsRow, sums};
 use crate::postgres::{PgUnit, StoreErrorExt};
@@ -13,6 +14,7 @@ use muster_domain::model::ids::{CampaignNo, TenantNo};
 use muster_domain::ports::campaigns::{CampaignOrder, CampaignQuery, CampaignSummary};
 use muster_domain::ports::store::{StoreResult, Workspace};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 diesel::define_sql_function! {
     /// Text as it is compared without regard to case, see the migrations.
@@ -95,20 +97,22 @@ struct TotalsRow {
     counts: CountsRow,
 }
 
+static TOTALS: LazyLock<String> = LazyLock::new(|| {
+    let sums = sums();
+    format!("SELECT campaign_no, {sums} FROM stats WHERE tenant_no = $1 AND campaign_no = ANY($2) GROUP BY campaign_no")
+});
+
 async fn counts(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
     campaigns: Vec<i32>,
 ) -> StoreResult<BTreeMap<CampaignNo, Counts>> {
-    let rows: Vec<TotalsRow> = diesel::sql_query(format!(
-        "SELECT campaign_no, {} FROM stats WHERE tenant_no = $1 AND campaign_no = ANY($2) GROUP BY campaign_no",
-        sums()
-    ))
-    .bind::<Integer, _>(tenant.0)
-    .bind::<Array<Integer>, _>(campaigns)
-    .load(conn)
-    .await
-    .store()?;
+    let rows: Vec<TotalsRow> = prepared(TOTALS.as_str())
+        .bind::<Integer, _>(tenant.0)
+        .bind::<Array<Integer>, _>(campaigns)
+        .load(conn)
+        .await
+        .store()?;
     Ok(rows.into_iter().map(|row| (CampaignNo(row.campaign_no), row.counts.into())).collect())
 }
 

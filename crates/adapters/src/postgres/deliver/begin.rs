@@ -9,7 +9,7 @@ use super::gate;
 use super::quota::Limits;
 use super::rows;
 use super::{bind_attempts, lease_ms, open};
-use crate::postgres::locks::{self, Lock};
+use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::cover;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
@@ -41,8 +41,7 @@ async fn begin_in(
     batch: &[Beginning],
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    locks::share(tx, Lock::Tenant(key.tenant)).await?;
-    locks::share(tx, Lock::Campaign(key.campaign)).await?;
+    locks::share_both(tx, key).await?;
     let gate = gate::ask(tx, key).await?;
     let Some(gate) = gate.filter(|gate| gate.closed_until().is_none()) else {
         return halt(tx, key, batch).await;

@@ -5,6 +5,7 @@ mod end_all;
 pub(super) mod enroll;
 
 use super::locks::{self, Lock};
+use super::prepared::prepared;
 use super::{PgUnit, StoreErrorExt, books};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -60,20 +61,19 @@ impl EnrollmentRepo for PgUnit {
     }
 
     async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64> {
-        let count: Count = diesel::sql_query(
-            "SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's'",
-        )
-        .bind::<Integer, _>(campaign.tenant.0)
-        .bind::<Integer, _>(campaign.no.0)
-        .get_result(self.conn())
-        .await
-        .store()?;
+        let count: Count =
+            prepared("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's'")
+                .bind::<Integer, _>(campaign.tenant.0)
+                .bind::<Integer, _>(campaign.no.0)
+                .get_result(self.conn())
+                .await
+                .store()?;
         Ok(count.n)
     }
 
     async fn has_mail_left(&mut self, campaign: &Campaign) -> StoreResult<bool> {
         let answer: Answer =
-            diesel::sql_query("SELECT EXISTS (SELECT 1 FROM outbox WHERE tenant_no = $1 AND campaign_no = $2) AS yes")
+            prepared("SELECT EXISTS (SELECT 1 FROM outbox WHERE tenant_no = $1 AND campaign_no = $2) AS yes")
                 .bind::<Integer, _>(campaign.tenant.0)
                 .bind::<Integer, _>(campaign.no.0)
                 .get_result(self.conn())
