@@ -62,6 +62,10 @@ figures FIGURE *ARGS: harness-build
     {{ if FIGURE == "recovery" { "cargo build --package muster-server" } else { "true" } }}
     crates/testkit/harness/figures.py {{ FIGURE }} {{ ARGS }}
 
+# Open, click, unsubscribe, bounce and complain in known numbers, and compare the figures of the API with them.
+engagement *ARGS: harness-build
+    crates/testkit/harness/engagement.py {{ ARGS }}
+
 # Count mails against Postfix's own tools; needs its smtp-sink and smtp-source (Debian: postfix).
 cross-check *ARGS: harness-build
     crates/testkit/harness/cross_check.py {{ ARGS }}

@@ -5,10 +5,12 @@ use super::source::{code_only, words};
 use std::path::Path;
 
 /// Who may read the computer's clock, and why. Business time is the database's: see `muster_now` in the first migration.
-const CLOCK_READERS: [(&str, &str); 4] = [
+const CLOCK_READERS: [(&str, &str); 6] = [
     ("crates/adapters/tests/postgres/deliver/begin.rs", "its window is about today, on the database's clock"),
     ("crates/adapters/tests/postgres/deliver/claim.rs", "its blackout date is about today, on the database's clock"),
+    ("crates/adapters/tests/postgres/engagement_rules.rs", "its periods end now, on the database's clock"),
     ("crates/server/src/catcher/smtp_session.rs", "it stamps what arrives, as every mail server does"),
+    ("crates/server/tests/http/tracking.rs", "it asks for the figures of today"),
     ("crates/testkit/src/database/template.rs", "it compares the ages of files"),
 ];
 
