@@ -97,6 +97,9 @@ pub(crate) fn pool_size() -> Option<usize> {
     Some(size.parse().expect("POOL_SIZE: a number"))
 }
 
+/// Kept, because the connection's cache goes by the text: one for each statement there is.
+static REWRITTEN: LazyLock<Mutex<HashMap<&'static str, &'static str>>> = LazyLock::new(Mutex::default);
+
 /// What the planted bug makes of a statement, if it concerns it.
 pub(crate) fn rewritten(sql: &'static str) -> &'static str {
     let (right, wrong) = match planted() {
@@ -109,8 +112,6 @@ pub(crate) fn rewritten(sql: &'static str) -> &'static str {
     if !sql.contains(right) {
         return sql;
     }
-    // Kept, because the connection's cache goes by the text: one for each statement there is.
-    static REWRITTEN: LazyLock<Mutex<HashMap<&'static str, &'static str>>> = LazyLock::new(Mutex::default);
     let mut rewritten = REWRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     rewritten.entry(sql).or_insert_with(|| sql.replace(right, wrong).leak())
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use muster_adapters::faults::point;
+use muster_domain::model::ids::{CampaignKey, WorkspaceNo};
 use muster_domain::ports::store::StoreResult;
 use muster_domain::ports::work::{WorkAtHand, WorkQueue};
 use std::sync::Arc;
@@ -18,5 +19,9 @@ impl WorkQueue for Watched {
             point("between");
         }
         Ok(work)
+    }
+
+    async fn guarded(&self) -> StoreResult<Vec<(CampaignKey, WorkspaceNo)>> {
+        self.inner.guarded().await
     }
 }
