@@ -29,7 +29,7 @@ import audience
 import figures
 import stage
 
-LINKS = ("https://shop.test/a?x=1&amp;y=2", "https://shop.test/b/{{ firstName }}", "https://shop.test/c")
+LINKS = ("https://shop.test/a?x=1&amp;y=2", "https://shop.test/b/{{ email }}", "https://shop.test/c", "https://shop.test/nobody-follows-all")
 BODY = "<html><body><p>Hello {{ firstName }}</p>" + "".join(f'<p><a href="{link}">{n}</a></p>' for n, link in enumerate(LINKS)) + "</body></html>"
 SUBJECTS = ("s1", "s2")
 FIGURES = ("emailsSent", "emailsDelivered", "emailsBounced", "emailsConfirmed", "uniqueOpens", "totalOpens", "allUniqueOpens", "allTotalOpens",
