@@ -79,6 +79,8 @@ async fn a_key_means_nothing_in_another_workspace_or_tenant() {
     for stranger in [workspace(&fixture, "acme", "second").await, workspace(&fixture, "globex", "main").await] {
         let mut tx = begin(&fixture, stranger).await;
         assert_eq!(claim(&mut tx, OTHER).await, Claim::First, "held elsewhere");
+        // Merely dropped, it would hold its claim until the server has noticed.
+        tx.rollback().await.unwrap();
     }
     held.commit().await.unwrap();
     for stranger in [workspace(&fixture, "acme", "second").await, workspace(&fixture, "globex", "main").await] {
