@@ -84,7 +84,7 @@ impl Worker {
         let mut pass = PlanPass::new(store, queue, advancing, lapse, self.options.plan);
         let mut trouble = Trouble::of("planning");
         loop {
-            let (at_least, pause) = match pass.tick().await {
+            let (deaf, pause) = match pass.tick().await {
                 Ok(report) => {
                     trouble.over();
                     if report.queued > 0 {
@@ -95,9 +95,11 @@ impl Worker {
                 }
                 Err(error) => (Duration::ZERO, self.options.pace.after_failures(trouble.met(&error))),
             };
-            if end.run_until_cancelled(tokio::time::sleep(at_least)).await.is_none()
-                || !rest(pause, &self.planning, &end).await
-            {
+            // Asked only when it is any: even a sleep of nothing takes up to a millisecond, and this is the way of a busy pass.
+            if !deaf.is_zero() && end.run_until_cancelled(tokio::time::sleep(deaf)).await.is_none() {
+                return;
+            }
+            if !rest(pause, &self.planning, &end).await {
                 return;
             }
         }

@@ -104,6 +104,7 @@ impl SettledRow {
         }
     }
 }
+
 /// Locks the enrollments, one by one in the order of their keys.
 const HOLD: &str = "SELECT FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
     CROSS JOIN LATERAL (SELECT FROM enrollments \

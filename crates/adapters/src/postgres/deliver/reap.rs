@@ -87,7 +87,7 @@ async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) ->
             Verdict::of(row, outcome, policy, terms)
         };
         let verdicts = expired.into_iter().map(of).collect();
-        closed += apply(&mut tx, key, verdicts).await?.closed;
+        closed += apply(&mut tx, key, verdicts, terms).await?.closed;
         tx.commit().await?;
     }
 }

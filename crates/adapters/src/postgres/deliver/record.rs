@@ -49,7 +49,7 @@ pub(super) async fn record(
             verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
     }
-    let mut report = apply_with(&mut tx, key, verdicts, exits).await?;
+    let mut report = apply_with(&mut tx, key, verdicts, terms, exits).await?;
     let missed: Vec<(Attempt, &SendOutcome)> = outcomes
         .iter()
         .filter(|(attempt, _)| !met.contains(attempt))
@@ -73,8 +73,9 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
         rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
     let claims: Vec<Attempt> = claims.iter().map(|row| row.attempt(key)).collect();
     rows::put_back(&mut tx, key, &claims).await?;
+    let terms = if sends.is_empty() { Terms::HOLD } else { Terms::read(&mut tx, key).await? };
     let back = |row| Verdict::again(row, TimeDelta::zero(), false, "given back");
-    let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect()).await?;
+    let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect(), terms).await?;
     report.again += claims.len();
     tx.commit().await?;
     let missed: Vec<Attempt> = attempts.iter().filter(|attempt| !met.contains(attempt)).copied().collect();
@@ -145,23 +146,14 @@ impl Verdict {
     }
 }
 
-#[derive(QueryableByName)]
-struct OverRow {
-    #[diesel(sql_type = Bool)]
-    over: bool,
-}
-
-/// Whether the campaign is completed. Read after the rows were locked: whoever completes it locks those under way, so that
-/// either this sees it, or its cancelling sees what is queued here.
-async fn is_over(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<bool> {
-    let sql = "SELECT status = 'completed' AS over FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
-    let row: OverRow = bind_campaign(prepared(sql), key).get_result(conn).await.store()?;
-    Ok(row.over)
-}
-
 /// Writes verdicts on locked rows, and the books.
-pub(super) async fn apply(tx: &mut PgTx, key: CampaignKey, verdicts: Vec<Verdict>) -> StoreResult<RecordReport> {
-    apply_with(tx, key, verdicts, Exits::default()).await
+pub(super) async fn apply(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    verdicts: Vec<Verdict>,
+    terms: Terms,
+) -> StoreResult<RecordReport> {
+    apply_with(tx, key, verdicts, terms, Exits::default()).await
 }
 
 /// The same, with what else is to be posted: each campaign's books once, in rising order.
@@ -169,14 +161,14 @@ async fn apply_with(
     tx: &mut PgTx,
     key: CampaignKey,
     verdicts: Vec<Verdict>,
+    terms: Terms,
     exits: Exits,
 ) -> StoreResult<RecordReport> {
     let mut posts = exits.into_entries();
     let mut report = RecordReport::default();
     let (mut endings, mut again) = (Vec::new(), Vec::new());
-    let over = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Again { .. })) && is_over(tx, key).await?;
     for verdict in verdicts {
-        match verdict.unless_over(over) {
+        match verdict.unless_over(terms.over) {
             Verdict::End(ending) => {
                 match ending.state() {
                     DeliveryState::Sent => report.sent += 1,
@@ -256,8 +248,8 @@ impl Terms {
         if outcomes.any(asks) { Self::read(conn, key).await } else { Ok(Self::HOLD) }
     }
 
-    /// To be read once the rows are locked: ending a campaign waits for these locks, or was waited for. A doubt is held when
-    /// the settings cannot be read: that sends nothing twice.
+    /// To be read once the rows are locked: whoever completes a campaign locks those under way, so that either this sees it, or
+    /// its cancelling sees what is queued here. A doubt is held when the settings cannot be read: that sends nothing twice.
     pub(super) async fn read(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Self> {
         let sql =
             "SELECT settings, status = 'completed' AS over FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2";
