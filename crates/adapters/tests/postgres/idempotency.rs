@@ -30,6 +30,14 @@ async fn claim(tx: &mut Tx, fingerprint: [u8; 32]) -> Claim {
     tx.idempotency().claim(KEY, fingerprint).await.unwrap()
 }
 
+/// Claims in a transaction of its own and gives the claim up. Merely dropped, it would be held until the server has noticed.
+async fn claim_and_undo(fixture: &Fixture, of: Workspace, fingerprint: [u8; 32]) -> Claim {
+    let mut tx = begin(fixture, of).await;
+    let claimed = claim(&mut tx, fingerprint).await;
+    tx.rollback().await.unwrap();
+    claimed
+}
+
 #[tokio::test]
 async fn a_key_is_held_by_one_transaction_and_free_again_when_that_is_undone() {
     let fixture = Fixture::new().await;
@@ -77,15 +85,11 @@ async fn a_key_means_nothing_in_another_workspace_or_tenant() {
     assert_eq!(claim(&mut held, ONE).await, Claim::First);
     held.idempotency().store(KEY, ONE, &answer()).await.unwrap();
     for stranger in [workspace(&fixture, "acme", "second").await, workspace(&fixture, "globex", "main").await] {
-        let mut tx = begin(&fixture, stranger).await;
-        assert_eq!(claim(&mut tx, OTHER).await, Claim::First, "held elsewhere");
-        // Merely dropped, it would hold its claim until the server has noticed.
-        tx.rollback().await.unwrap();
+        assert_eq!(claim_and_undo(&fixture, stranger, OTHER).await, Claim::First, "held elsewhere");
     }
     held.commit().await.unwrap();
     for stranger in [workspace(&fixture, "acme", "second").await, workspace(&fixture, "globex", "main").await] {
-        let mut tx = begin(&fixture, stranger).await;
-        assert_eq!(claim(&mut tx, OTHER).await, Claim::First, "answered elsewhere");
+        assert_eq!(claim_and_undo(&fixture, stranger, OTHER).await, Claim::First, "answered elsewhere");
     }
 }
 
@@ -111,7 +115,7 @@ async fn an_answer_of_yesterday_is_forgotten() {
     tx.idempotency().store(KEY, ONE, &answer()).await.unwrap();
     tx.commit().await.unwrap();
     fixture.sql("UPDATE idempotency_keys SET created_at = now() - interval '23 hours 59 minutes'").await;
-    assert_eq!(claim(&mut begin(&fixture, of).await, ONE).await, Claim::Answered(answer()));
+    assert_eq!(claim_and_undo(&fixture, of, ONE).await, Claim::Answered(answer()));
     fixture.sql("UPDATE idempotency_keys SET created_at = now() - interval '24 hours'").await;
-    assert_eq!(claim(&mut begin(&fixture, of).await, OTHER).await, Claim::First);
+    assert_eq!(claim_and_undo(&fixture, of, OTHER).await, Claim::First);
 }
