@@ -36,11 +36,11 @@ def rows(database, sql):
 class Attempt:
     """One conversation about one mail, from MAIL FROM to whatever ended it."""
 
-    __slots__ = ("begin", "last", "sender", "to", "subject", "data", "dot", "accepted", "replied", "dropped", "message_id", "sha256")
+    __slots__ = ("begin", "last", "sender", "to", "subject", "data", "dot", "accepted", "replied", "dropped", "message_id", "sha256", "link")
 
     def __init__(self, begin, sender):
         self.begin, self.last, self.sender = begin, begin, sender
-        self.to = self.subject = self.message_id = self.sha256 = None
+        self.to = self.subject = self.message_id = self.sha256 = self.link = None
         self.data = self.dot = self.accepted = self.replied = self.dropped = False
 
 
@@ -80,6 +80,7 @@ def read_log(path):
                     attempt.dot, attempt.accepted, attempt.replied = True, event["accepted"], event["replied"]
                     attempt.to, attempt.subject = event["to"].lower(), event["subject"]
                     attempt.message_id, attempt.sha256 = event["messageId"], event["sha256"]
+                    attempt.link = "/u/" + (event.get("unsubscribe") or "").rpartition("/u/")[2]
                     del open_on[connection]
                 elif verb in ("Rset", "Closed", "Ehlo", "Quit"):
                     del open_on[connection]
@@ -282,9 +283,12 @@ def check(log, orders, database):
             at_faults += 1
         else:
             unexplained.append(f"{recipient_of.get((key[0], key[2]))} step {key[3]}: in doubt, and nothing was done to it")
+    # Who unsubscribes by the link in a mail has it, whatever its server answered: that is no doubt.
+    followed = {order["link"] for order in orders if order["what"] == "unsubscribe" and order.get("link") and 200 <= order["status"] < 300}
+    heard = lambda key: db.messages.get(key) == "s" and any(attempt.accepted and attempt.link in followed for attempt in by_delivery[key])
     hidden = [f"{recipient_of.get((key[0], key[2]))} step {key[3]}: no answer after the dot, and {db.messages.get(key)} in the database"
               for key, tries in by_delivery.items() if policy.get(key[:2]) != "resend" and tries and unanswered(tries[-1])
-              and key not in doubt and key not in db.outbox]
+              and key not in doubt and key not in db.outbox and not heard(key)]
     report.check("I-UNK", "in doubt is exact: what got no answer, and nothing else", unaccounted + unexplained + hidden)
     report.check("I-STUCK", "nothing claimed, sending, launching or open at the end", stuck)
     report.check("I-COUNT", "the books are what the rows count to", db.books())

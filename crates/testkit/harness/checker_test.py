@@ -43,6 +43,15 @@ def no_answer(lines):
     lines[dots(lines)[0]]["replied"] = False
 
 
+def no_answer_but_a_sign(lines):
+    """The first mail got no answer, and its recipient unsubscribed by the link in it: the order that says so."""
+    no_answer(lines)
+    first = lines[dots(lines)[0]]
+    path = "/u/" + first["unsubscribe"].rpartition("/u/")[2]
+    after = first["at"] + 10**15
+    return {"what": "unsubscribe", "email": first["to"], "link": path, "called": after, "answered": after, "status": 200}
+
+
 def other_name(lines):
     accepted_twice(lines)
     lines[-1].update(accepted=False, messageId="other@x.test")
@@ -98,6 +107,15 @@ def main():
             spoiled = on.folder / "spoiled.log"
             spoiled.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
             wrong += judge(name, invariant, log=spoiled)
+        lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+        sign = no_answer_but_a_sign(lines)
+        answered, unanswered = on.folder / "sign.jsonl", on.folder / "sign.log"
+        shutil.copy(orders, answered)
+        with open(answered, "a", encoding="utf-8") as file:
+            file.write(json.dumps(sign) + "\n")
+        unanswered.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        wrong += judge("no reply, but a sign of the mail", None, log=unanswered, orders=answered)
+        wrong += judge("no reply, and no sign of the mail", "I-UNK", log=unanswered)
         for name, (invariant, order) in IN_ORDERS.items():
             spoiled = on.folder / "spoiled.jsonl"
             shutil.copy(orders, spoiled)

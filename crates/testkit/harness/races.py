@@ -70,7 +70,7 @@ def unsubscribe(on, api, to, path):
     """One click, as RFC 8058 has it: no key, a form."""
     public = type(api)(on.addresses, None)
     answer = public.call("POST", path, "List-Unsubscribe=One-Click", media_type="application/x-www-form-urlencoded")
-    on.orders.note("unsubscribe", email=to, **answer.times())
+    on.orders.note("unsubscribe", email=to, link=path, **answer.times())
 
 
 def pauses(on, api, campaign, times, rng, hold=(0.02, 0.2), run=(0.05, 0.25), stop=lambda: False):
