@@ -1,5 +1,5 @@
 //! Writing [`BookEntries`]: the last statements before a commit, in sorted order, so that hot rows are held briefly
-//! and two transactions never wait for each other in a circle.
+//! and two transactions never wait for each other in a circle. Sent in one flight.
 
 use super::error::StoreErrorExt;
 use super::prepared::prepared;
@@ -11,14 +11,17 @@ use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::store::StoreResult;
 
 /// Adds `entries` to the books of `key`.
-pub(crate) async fn post(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
-    post_steps(conn, key, entries).await?;
-    stats::post_quarters(conn, key, entries).await?;
-    stats::post_links(conn, key, entries).await?;
-    post_campaign(conn, key, &entries.campaign).await
+pub(crate) async fn post(conn: &AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
+    futures::try_join!(
+        post_steps(conn, key, entries),
+        stats::post_quarters(conn, key, entries),
+        stats::post_links(conn, key, entries),
+        post_campaign(conn, key, &entries.campaign),
+    )?;
+    Ok(())
 }
 
-async fn post_campaign(conn: &mut AsyncPgConnection, key: CampaignKey, add: &CampaignFigures) -> StoreResult<()> {
+async fn post_campaign(mut conn: &AsyncPgConnection, key: CampaignKey, add: &CampaignFigures) -> StoreResult<()> {
     if *add == CampaignFigures::default() {
         return Ok(());
     }
@@ -34,13 +37,13 @@ async fn post_campaign(conn: &mut AsyncPgConnection, key: CampaignKey, add: &Cam
     .bind::<BigInt, _>(add.open)
     .bind::<BigInt, _>(add.completed)
     .bind::<BigInt, _>(add.exited)
-    .execute(conn)
+    .execute(&mut conn)
     .await
     .store()?;
     Ok(())
 }
 
-async fn post_steps(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
+async fn post_steps(mut conn: &AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
     let changed: Vec<_> = entries.steps.iter().filter(|(_, add)| **add != StepFigures::default()).collect();
     if changed.is_empty() {
         return Ok(());
@@ -69,7 +72,7 @@ async fn post_steps(conn: &mut AsyncPgConnection, key: CampaignKey, entries: &Bo
     .bind::<Array<BigInt>, _>(column(|f| f.skipped))
     .bind::<Array<BigInt>, _>(column(|f| f.in_doubt))
     .bind::<Array<BigInt>, _>(column(|f| f.cancelled))
-    .execute(conn)
+    .execute(&mut conn)
     .await
     .store()?;
     Ok(())

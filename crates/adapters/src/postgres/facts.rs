@@ -1,4 +1,4 @@
-//! What is known of many contacts at once: three statements, however many.
+//! What is known of many contacts at once: three statements in one flight, however many.
 //!
 //! Each contact is looked up by its key, row by row: right after a big import the planner knows no statistics, and would
 //! read a list given to `= ANY` through whatever index begins with the tenant.
@@ -10,6 +10,7 @@ use super::statement::{Bind, Statement};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Double, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::contact::{ContactFacts, FieldValue};
 use muster_domain::model::ids::{CampaignNo, ContactNo, TenantNo};
 use muster_domain::model::rules::Engaged;
@@ -94,7 +95,7 @@ pub(crate) fn read(kind: u8, value: String, number: Option<f64>) -> FieldValue {
 
 /// The facts of those of `contacts` that exist and are not erased.
 pub(crate) async fn of(
-    conn: &mut AsyncPgConnection,
+    conn: &AsyncPgConnection,
     tenant: TenantNo,
     contacts: &[ContactNo],
 ) -> StoreResult<HashMap<ContactNo, ContactFacts>> {
@@ -102,25 +103,16 @@ pub(crate) async fn of(
         return Ok(HashMap::new());
     }
     let numbers: Vec<i64> = contacts.iter().map(|no| no.0).collect();
-    let rows: Vec<ContactRow> = prepared(
-        "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
-             SELECT c.contact_no, c.email, c.first_name, c.last_name, c.company, c.job_title, c.city, c.state, c.country, \
-             c.timezone, c.lead_score FROM contacts c \
-             WHERE c.tenant_no = $1 AND c.contact_no = u.contact_no AND c.erased_at IS NULL OFFSET 0) AS k",
-    )
-    .bind::<Integer, _>(tenant.0)
-    .bind::<Array<BigInt>, _>(numbers.clone())
-    .get_results(conn)
-    .await
-    .store()?;
+    let (rows, tags, fields) =
+        try_join!(rows(conn, tenant, &numbers), tags(conn, tenant, &numbers), fields(conn, tenant, &numbers))?;
     let mut facts: HashMap<_, _> =
         rows.into_iter().map(|row| (ContactNo(row.contact_no), ContactFacts::from(row))).collect();
-    for TagRow { contact_no, tag } in tags(conn, tenant, &numbers).await? {
+    for TagRow { contact_no, tag } in tags {
         facts.entry(ContactNo(contact_no)).and_modify(|f| {
             f.tags.insert(tag);
         });
     }
-    for FieldRow { contact_no, name, kind, value, number } in fields(conn, tenant, &numbers).await? {
+    for FieldRow { contact_no, name, kind, value, number } in fields {
         facts.entry(ContactNo(contact_no)).and_modify(|f| {
             f.custom_fields.insert(name, read(kind, value, number));
         });
@@ -152,19 +144,33 @@ pub(crate) async fn engaged(
     Ok(rows.into_iter().map(|row| ContactNo(row.contact_no)).collect())
 }
 
-async fn tags(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {
+async fn rows(mut conn: &AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<ContactRow>> {
+    prepared(
+        "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
+             SELECT c.contact_no, c.email, c.first_name, c.last_name, c.company, c.job_title, c.city, c.state, c.country, \
+             c.timezone, c.lead_score FROM contacts c \
+             WHERE c.tenant_no = $1 AND c.contact_no = u.contact_no AND c.erased_at IS NULL OFFSET 0) AS k",
+    )
+    .bind::<Integer, _>(tenant.0)
+    .bind::<Array<BigInt>, _>(numbers.to_vec())
+    .get_results(&mut conn)
+    .await
+    .store()
+}
+
+async fn tags(mut conn: &AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<TagRow>> {
     prepared(
         "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
              SELECT t.contact_no, t.tag FROM contact_tags t WHERE t.tenant_no = $1 AND t.contact_no = u.contact_no OFFSET 0) AS k",
     )
         .bind::<Integer, _>(tenant.0)
         .bind::<Array<BigInt>, _>(numbers.to_vec())
-        .get_results(conn)
+        .get_results(&mut conn)
         .await
         .store()
 }
 
-async fn fields(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<FieldRow>> {
+async fn fields(mut conn: &AsyncPgConnection, tenant: TenantNo, numbers: &[i64]) -> StoreResult<Vec<FieldRow>> {
     prepared(
         "SELECT k.* FROM unnest($2::bigint[]) AS u (contact_no) CROSS JOIN LATERAL ( \
              SELECT f.contact_no, f.name, f.kind, f.value, f.number FROM contact_fields f \
@@ -172,7 +178,7 @@ async fn fields(conn: &mut AsyncPgConnection, tenant: TenantNo, numbers: &[i64])
     )
     .bind::<Integer, _>(tenant.0)
     .bind::<Array<BigInt>, _>(numbers.to_vec())
-    .get_results(conn)
+    .get_results(&mut conn)
     .await
     .store()
 }

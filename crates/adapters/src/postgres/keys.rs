@@ -2,13 +2,14 @@
 
 use super::error::{StoreErrorExt, internal};
 use super::schema::{api_keys, tenants, workspaces};
+use super::tx::{First, Patience, Role};
 use super::{PgStore, PgUnit};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::ids::{KeyId, TenantId, TenantNo, UserId, WorkspaceId, WorkspaceNo};
 use muster_domain::model::principal::{Principal, Scope};
 use muster_domain::ports::keys::{ApiKey, IssuedKey, KeyDirectory, KeyRepo, NewKey, StoredKey};
@@ -155,16 +156,22 @@ struct DirectoryRow {
     now: DateTime<Utc>,
 }
 
+/// Finds a key by its prefix, in the flight that opens the transaction.
+struct LookUp<'a> {
+    prefix: &'a str,
+}
+
 #[async_trait]
-impl KeyDirectory for PgStore {
-    async fn find_key(&self, prefix: &str) -> StoreResult<Option<StoredKey>> {
-        let mut tx = self.scheduler().await?;
-        let found: Option<DirectoryRow> = api_keys::table
+impl First for LookUp<'_> {
+    type Answer = Option<DirectoryRow>;
+
+    async fn ask(&self, mut conn: &AsyncPgConnection) -> StoreResult<Option<DirectoryRow>> {
+        api_keys::table
             .inner_join(tenants::table.on(tenants::tenant_no.eq(api_keys::tenant_no)))
             .inner_join(workspaces::table.on(
                 workspaces::tenant_no.eq(api_keys::tenant_no).and(workspaces::workspace_no.eq(api_keys::workspace_no)),
             ))
-            .filter(api_keys::prefix.eq(prefix))
+            .filter(api_keys::prefix.eq(self.prefix))
             .filter(api_keys::revoked_at.is_null())
             .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.into_sql::<Nullable<Timestamptz>>())))
             .select((
@@ -178,10 +185,17 @@ impl KeyDirectory for PgStore {
                 api_keys::expires_at,
                 now.into_sql::<Timestamptz>(),
             ))
-            .first(&mut *tx)
+            .first(&mut conn)
             .await
             .optional()
-            .store()?;
+            .store()
+    }
+}
+
+#[async_trait]
+impl KeyDirectory for PgStore {
+    async fn find_key(&self, prefix: &str) -> StoreResult<Option<StoredKey>> {
+        let (tx, found) = self.open_asking(Role::Scheduler, Patience::Request, &LookUp { prefix }).await?;
         tx.commit().await?;
         found.map(TryInto::try_into).transpose()
     }

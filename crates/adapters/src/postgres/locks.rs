@@ -35,7 +35,7 @@ pub(crate) async fn share(conn: &mut AsyncPgConnection, lock: Lock) -> StoreResu
 }
 
 /// Waits until nobody holds the tenant's, then the campaign's, alone.
-pub(crate) async fn share_both(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
+pub(crate) async fn share_both(mut conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
     let ((tenant_class, tenant), (campaign_class, campaign)) =
         (Lock::Tenant(key.tenant).numbers(), Lock::Campaign(key.campaign).numbers());
     // A list of results is evaluated from left to right.
@@ -44,7 +44,7 @@ pub(crate) async fn share_both(conn: &mut AsyncPgConnection, key: CampaignKey) -
         .bind::<Integer, _>(tenant)
         .bind::<Integer, _>(campaign_class)
         .bind::<Integer, _>(campaign)
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .store()?;
     Ok(())

@@ -1,7 +1,7 @@
 //! The pool, and opening transactions from it.
 
 use super::sequences::SequenceCache;
-use super::tx::{Patience, PgTx, Role, SESSION};
+use super::tx::{First, Nothing, Patience, PgTx, Role, SESSION};
 use super::unit::PgUnit;
 use async_trait::async_trait;
 use diesel::{ConnectionError, ConnectionResult};
@@ -56,14 +56,25 @@ impl PgStore {
         Ok(Self { pool, sequences: Arc::default() })
     }
 
-    /// Opens a transaction. A connection that turns out dead is replaced by the next, until a fresh one fails.
+    /// Opens a transaction.
     pub(crate) async fn open(&self, role: Role, patience: Patience) -> StoreResult<PgTx> {
+        Ok(self.open_asking(role, patience, &Nothing).await?.0)
+    }
+
+    /// Opens a transaction and asks `first` in the same flight. A connection that turns out dead is replaced by the next,
+    /// until a fresh one fails.
+    pub(crate) async fn open_asking<F: First>(
+        &self,
+        role: Role,
+        patience: Patience,
+        first: &F,
+    ) -> StoreResult<(PgTx, F::Answer)> {
         let mut tries = self.pool.status().max_size + 1;
         loop {
             let conn =
                 self.pool.get().await.map_err(|error| StoreError::Unavailable(Box::new(Absent::from(&error))))?;
             let fresh = diesel_async::pooled_connection::deadpool::Object::metrics(&conn).recycle_count == 0;
-            match PgTx::begin(conn, role, patience).await {
+            match PgTx::begin(conn, role, patience, first).await {
                 Err(StoreError::Unavailable(_)) if !fresh && tries > 0 => tries -= 1,
                 other => return other,
             }

@@ -80,7 +80,7 @@ static ADD_QUARTERS: LazyLock<String> = LazyLock::new(|| {
 
 /// Adds the quarter-hours of `entries`, in the order of their keys.
 pub(crate) async fn post_quarters(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     entries: &BookEntries,
 ) -> StoreResult<()> {
@@ -97,13 +97,13 @@ pub(crate) async fn post_quarters(
         insert = insert
             .bind::<Array<BigInt>, _>(changed.iter().map(|(_, counts)| values(counts)[column]).collect::<Vec<_>>());
     }
-    insert.execute(conn).await.store()?;
+    insert.execute(&mut conn).await.store()?;
     Ok(())
 }
 
 /// Adds the clicks of `entries` on links, in the order of their keys.
 pub(crate) async fn post_links(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     entries: &BookEntries,
 ) -> StoreResult<()> {
@@ -130,7 +130,7 @@ pub(crate) async fn post_links(
     .bind::<Array<BigInt>, _>(column(|tally| tally.human_total))
     .bind::<Array<BigInt>, _>(column(|tally| tally.unique))
     .bind::<Array<BigInt>, _>(column(|tally| tally.human_unique))
-    .execute(conn)
+    .execute(&mut conn)
     .await
     .store()?;
     Ok(())

@@ -61,7 +61,7 @@ impl PgUnit {
     async fn post_entries(&mut self) -> StoreResult<()> {
         let tenant = self.of.tenant;
         for (campaign, entries) in std::mem::take(&mut self.entries) {
-            books::post(&mut self.tx, CampaignKey { tenant, campaign }, &entries).await?;
+            books::post(&self.tx, CampaignKey { tenant, campaign }, &entries).await?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl AdvanceStore for PgStore {
         let report = write_back::write_back(&mut tx, claim.campaign, campaign.now, &moves).await?;
         let changed = moves.iter().filter_map(|m| Some((m.due.contact, m.outcome.as_ref().ok()?.changes.as_slice())));
         effects::apply(&mut tx, claim.campaign, campaign.now, changed).await?;
-        books::post(&mut tx, claim.campaign, &report.entries).await?;
+        books::post(&tx, claim.campaign, &report.entries).await?;
         tx.commit().await?;
         Ok(AdvanceReport { up_to: due.last().map(|last| last.due_at), ..report.figures })
     }

@@ -5,17 +5,20 @@
 //! statement of its own. The session gives the transaction up when its process stands still for 2 s.
 
 use super::ending::{self, Ending};
-use super::gate;
+use super::gate::{self, Gate};
 use super::quota::Limits;
 use super::rows;
-use super::{bind_attempts, lease_ms, open};
+use super::{bind_attempts, lease_ms, open_asking};
 use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::cover;
+use crate::postgres::tx::First;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
+use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::delivery::{Attempt, DeliveryState};
 use muster_domain::model::enrollment::ExitReason;
 use muster_domain::model::ids::CampaignKey;
@@ -29,25 +32,42 @@ pub(super) async fn begin(
     batch: &[Beginning],
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    let mut tx = open(store, key.tenant).await?;
-    let report = begin_in(&mut tx, key, batch, reservations).await?;
+    let (mut tx, (gate, recipients)) = open_asking(store, key.tenant, &Locked { key, batch }).await?;
+    let report = begin_in(&mut tx, key, batch, gate, &recipients, reservations).await?;
     tx.commit().await?;
     Ok(report)
+}
+
+/// Locks, and reads what may only be read under these locks: one flight of statements, each with a snapshot of its own.
+struct Locked<'a> {
+    key: CampaignKey,
+    batch: &'a [Beginning],
+}
+
+#[async_trait]
+impl First for Locked<'_> {
+    type Answer = (Option<Gate>, Recipients);
+
+    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Self::Answer> {
+        let Self { key, batch } = *self;
+        let ((), gate, recipients) =
+            try_join!(locks::share_both(conn, key), gate::ask(conn, key), Recipients::hold(conn, key, batch))?;
+        Ok((gate, recipients))
+    }
 }
 
 async fn begin_in(
     tx: &mut PgTx,
     key: CampaignKey,
     batch: &[Beginning],
+    gate: Option<Gate>,
+    recipients: &Recipients,
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    locks::share_both(tx, key).await?;
-    let gate = gate::ask(tx, key).await?;
     let Some(gate) = gate.filter(|gate| gate.closed_until().is_none()) else {
         return halt(tx, key, batch).await;
     };
     let mut report = BeginReport::default();
-    let recipients = Recipients::hold(tx, key, batch).await?;
     let limits = Limits::of(&gate);
     let left = limits.hold(tx, key).await?;
     let mut room = left.map_or(usize::MAX, |left| left.deliveries);
@@ -111,21 +131,13 @@ struct AddressRow {
 }
 
 impl Recipients {
-    /// Locks the contacts, then looks their addresses up in a statement that sees what was committed before.
-    async fn hold(conn: &mut AsyncPgConnection, key: CampaignKey, batch: &[Beginning]) -> StoreResult<Self> {
-        let contacts: BTreeSet<i64> = batch.iter().map(|one| one.attempt.key.contact.0).collect();
-        let rows: Vec<AddressRow> = prepared(
-            "SELECT contact_no, email_key FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) \
-             AND erased_at IS NULL ORDER BY contact_no FOR KEY SHARE",
-        )
-        .bind::<Integer, _>(key.tenant.0)
-        .bind::<Array<BigInt>, _>(contacts.into_iter().collect::<Vec<_>>())
-        .get_results(conn)
-        .await
-        .store()?;
-        let keys = rows.iter().map(|row| row.email_key.clone()).collect();
+    /// Locks the contacts, then looks up in a statement that sees what was committed before whether the addresses that are
+    /// to be written to are suppressed. Of a contact who has another address by now nothing begins anyway.
+    async fn hold(conn: &AsyncPgConnection, key: CampaignKey, batch: &[Beginning]) -> StoreResult<Self> {
+        let keys = batch.iter().map(|one| one.recipient.key()).collect();
+        let (rows, covered) = try_join!(Self::lock(conn, key, batch), cover::covering(conn, key.tenant, keys))?;
         let mut suppressed = HashMap::new();
-        for row in cover::covering(conn, key.tenant, keys).await? {
+        for row in covered {
             let reason = exit_reason(&row.reason);
             // Several entries may cover an address; that the person asked for it says most.
             if reason == ExitReason::Unsubscribed || !suppressed.contains_key(&row.email_key) {
@@ -134,6 +146,19 @@ impl Recipients {
         }
         let addresses = rows.into_iter().map(|row| (row.contact_no, row.email_key)).collect();
         Ok(Self { addresses, suppressed })
+    }
+
+    async fn lock(mut conn: &AsyncPgConnection, key: CampaignKey, batch: &[Beginning]) -> StoreResult<Vec<AddressRow>> {
+        let contacts: BTreeSet<i64> = batch.iter().map(|one| one.attempt.key.contact.0).collect();
+        prepared(
+            "SELECT contact_no, email_key FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) \
+             AND erased_at IS NULL ORDER BY contact_no FOR KEY SHARE",
+        )
+        .bind::<Integer, _>(key.tenant.0)
+        .bind::<Array<BigInt>, _>(contacts.into_iter().collect::<Vec<_>>())
+        .get_results(&mut conn)
+        .await
+        .store()
     }
 
     fn judge(&self, one: &Beginning) -> Judgement {

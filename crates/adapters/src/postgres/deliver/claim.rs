@@ -3,7 +3,7 @@
 use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
-use super::{bind_campaign, lease_ms, open, rows};
+use super::{bind_campaign, lease_ms, open_asking, rows};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books, facts, sequences};
 use chrono::{DateTime, Utc};
@@ -53,14 +53,22 @@ struct ClaimedRow {
 }
 
 pub(super) async fn claim(store: &PgStore, key: CampaignKey, limit: usize) -> StoreResult<ClaimReport> {
-    let mut tx = open(store, key.tenant).await?;
-    let report = claim_in(&mut tx, store, key, limit).await?;
+    let (mut tx, gate) = open_asking(store, key.tenant, &gate::Ask(key)).await?;
+    let report = match gate {
+        Some(gate) => claim_in(&mut tx, store, key, limit, gate).await?,
+        None => ClaimReport::default(),
+    };
     tx.commit().await?;
     Ok(report)
 }
 
-async fn claim_in(tx: &mut PgTx, store: &PgStore, key: CampaignKey, limit: usize) -> StoreResult<ClaimReport> {
-    let Some(gate) = gate::ask(tx, key).await? else { return Ok(ClaimReport::default()) };
+async fn claim_in(
+    tx: &mut PgTx,
+    store: &PgStore,
+    key: CampaignKey,
+    limit: usize,
+    gate: Gate,
+) -> StoreResult<ClaimReport> {
     if let Some(opening) = gate.closed_until() {
         gate.hold(tx, key, opening).await?;
         return Ok(ClaimReport { not_before: Some(opening), ..ClaimReport::default() });

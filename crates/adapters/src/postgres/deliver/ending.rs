@@ -7,6 +7,7 @@ use crate::postgres::{StoreErrorExt, events, internal};
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::{ExitReason, Passage};
@@ -94,8 +95,12 @@ pub(super) async fn end(
     }
     let mut endings: Vec<&Ending> = endings.iter().collect();
     endings.sort_unstable_by_key(|ending| ending.row.attempt(key).key);
-    move_enrollments(conn, key, now, &endings).await?;
-    move_rows(conn, key, now, &endings).await?;
+    let moves = moves(&endings);
+    try_join!(
+        move_enrollments(conn, key, now, &moves),
+        move_rows(conn, key, now, &endings),
+        write_history(conn, key, now, &moves),
+    )?;
     for ending in &endings {
         book(&mut entries, key, now, ending);
     }
@@ -107,8 +112,13 @@ pub(super) async fn end(
     Ok(entries)
 }
 
+/// Those whose enrollment waits for them, and where it goes.
+fn moves<'a>(endings: &[&'a Ending]) -> Vec<(&'a Ending, Onward)> {
+    endings.iter().filter_map(|ending| Some((*ending, ending.onward()?))).collect()
+}
+
 async fn move_rows(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     now: DateTime<Utc>,
     endings: &[&Ending],
@@ -134,19 +144,18 @@ async fn move_rows(
         .bind::<Array<Text>, _>(endings.iter().map(|ending| ending.code()).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(endings.iter().map(detail).collect::<Vec<_>>())
         .bind::<Timestamptz, _>(now)
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .store()?;
     if moved == endings.len() { Ok(()) } else { Err(internal("locked deliveries were lost before they ended")) }
 }
 
 async fn move_enrollments(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     now: DateTime<Utc>,
-    endings: &[&Ending],
+    moves: &[(&Ending, Onward)],
 ) -> StoreResult<()> {
-    let moves: Vec<(&Ending, Onward)> = endings.iter().filter_map(|ending| Some((*ending, ending.onward()?))).collect();
     if moves.is_empty() {
         return Ok(());
     }
@@ -177,17 +186,18 @@ async fn move_enrollments(
         .bind::<Array<Nullable<Timestamptz>>, _>(
             moves.iter().map(|(ending, _)| ending.went_out().then_some(now)).collect::<Vec<_>>(),
         )
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .store()?;
-    if moved != moves.len() {
-        return Err(internal("locked enrollments were lost before their deliveries ended"));
+    if moved == moves.len() {
+        Ok(())
+    } else {
+        Err(internal("locked enrollments were lost before their deliveries ended"))
     }
-    write_history(conn, key, now, &moves).await
 }
 
 async fn write_history(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     now: DateTime<Utc>,
     moves: &[(&Ending, Onward)],
@@ -207,7 +217,7 @@ async fn write_history(
         .bind::<Array<Integer>, _>(last.iter().map(|(ending, _)| ending.row.version).collect::<Vec<_>>())
         .bind::<Array<SmallInt>, _>(keys.iter().map(|key| key.step.0).collect::<Vec<_>>())
         .bind::<Array<SmallInt>, _>(last.iter().map(|(_, code)| *code).collect::<Vec<_>>())
-        .execute(conn)
+        .execute(&mut conn)
         .await
         .store()?;
     Ok(())

@@ -3,6 +3,8 @@
 use super::bind_campaign;
 use crate::postgres::StoreErrorExt;
 use crate::postgres::prepared::prepared;
+use crate::postgres::tx::First;
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName};
@@ -46,16 +48,28 @@ struct GateRow {
 /// Reads the campaign; `None` unless it is active and everybody is in, or it is completed and some of it was begun again
 /// by hand. Under the campaign's lock, and in a statement of
 /// its own, this sees every pause that has returned.
-pub(super) async fn ask(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
+pub(super) async fn ask(mut conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
     let sql = "SELECT version, muster_now() AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
                WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) AND enrollment_state = 'done'";
-    let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(conn).await.optional().store()?;
+    let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(&mut conn).await.optional().store()?;
     row.map(|mut row| {
         let schedule = serde_json::from_value(row.schedule.take()).map_err(|_| corrupt(key, "schedule"))?;
         let settings = serde_json::from_value(row.settings.take()).map_err(|_| corrupt(key, "settings"))?;
         Ok(Gate { now: row.now, schedule, settings, version: row.version, row })
     })
     .transpose()
+}
+
+/// The same, asked when a transaction is opened.
+pub(super) struct Ask(pub(super) CampaignKey);
+
+#[async_trait]
+impl First for Ask {
+    type Answer = Option<Gate>;
+
+    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Option<Gate>> {
+        ask(conn, self.0).await
+    }
 }
 
 impl Gate {

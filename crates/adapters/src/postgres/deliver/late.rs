@@ -151,6 +151,6 @@ pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt
         line.in_doubt -= 1;
         line.pending += 1;
     }
-    books::post(&mut tx, key, &entries).await?;
+    books::post(&tx, key, &entries).await?;
     tx.commit().await
 }

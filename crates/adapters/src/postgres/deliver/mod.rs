@@ -25,7 +25,7 @@ mod rows;
 
 use super::PgStore;
 use super::prepared::Prepared;
-use super::tx::{Patience, PgTx, Role};
+use super::tx::{First, Patience, PgTx, Role};
 use async_trait::async_trait;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use muster_domain::model::delivery::{Attempt, LEASE, RetryPolicy};
@@ -75,6 +75,11 @@ impl DeliveryStore for PgStore {
 /// Opens a transaction of the application for one tenant.
 async fn open(store: &PgStore, tenant: TenantNo) -> StoreResult<PgTx> {
     store.open(Role::App(tenant), Patience::Delivery).await
+}
+
+/// Opens one, and asks `first` in the same flight.
+async fn open_asking<F: First>(store: &PgStore, tenant: TenantNo, first: &F) -> StoreResult<(PgTx, F::Answer)> {
+    store.open_asking(Role::App(tenant), Patience::Delivery, first).await
 }
 
 /// A lease, as statements want it.

@@ -72,7 +72,7 @@ async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) ->
     let (mut in_doubt, mut closed) = (0, 0);
     loop {
         let mut tx = open(store, key.tenant).await?;
-        let expired = rows::lock_expired_sends(&mut tx, key).await?;
+        let expired = rows::lock_expired_sends(&tx, key).await?;
         if expired.is_empty() {
             tx.rollback().await?;
             return Ok((in_doubt, closed));

@@ -4,7 +4,7 @@ use super::ending::{self, Ending};
 use super::heard::{arrived, heard};
 use super::refused::give_up_refused;
 use super::rows::{self, OutboxRow};
-use super::{bind_attempts, bind_campaign, late, open};
+use super::{bind_attempts, bind_campaign, late, open, open_asking};
 use crate::postgres::exits::Exits;
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
@@ -31,9 +31,7 @@ pub(super) async fn record(
         return Ok(RecordReport::default());
     }
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
-    let mut tx = open(store, key.tenant).await?;
-    let exits = give_up_refused(&mut tx, key, &outcomes).await?;
-    let locked = rows::lock(&mut tx, key, outcomes.keys()).await?;
+    let (mut tx, exits, locked) = lock_outcomes(store, key, &outcomes).await?;
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
@@ -62,12 +60,30 @@ pub(super) async fn record(
     Ok(report)
 }
 
+/// Opens the transaction with what ended locked. Contacts are locked before enrollments, so those whose address is given up come
+/// first; mostly there is nobody, and it is one flight.
+async fn lock_outcomes(
+    store: &PgStore,
+    key: CampaignKey,
+    outcomes: &HashMap<Attempt, &SendOutcome>,
+) -> StoreResult<(PgTx, Exits, Vec<OutboxRow>)> {
+    if outcomes.values().any(|outcome| matches!(outcome, SendOutcome::Failed { bounced: Some(_), .. })) {
+        let mut tx = open(store, key.tenant).await?;
+        let exits = give_up_refused(&mut tx, key, outcomes).await?;
+        let locked = rows::lock(&tx, key, outcomes.keys()).await?;
+        return Ok((tx, exits, locked));
+    }
+    let attempts: Vec<Attempt> = outcomes.keys().copied().collect();
+    let (tx, locked) = open_asking(store, key.tenant, &rows::Lock { key, attempts: &attempts }).await?;
+    Ok((tx, Exits::default(), locked))
+}
+
 pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {
     if attempts.is_empty() {
         return Ok(RecordReport::default());
     }
     let mut tx = open(store, key.tenant).await?;
-    let rows = rows::lock(&mut tx, key, attempts).await?;
+    let rows = rows::lock(&tx, key, attempts).await?;
     let met: Vec<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
     let (claims, sends): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');

@@ -3,6 +3,8 @@
 use super::{bind_attempts, bind_campaign};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::prepared::{Prepared, prepared};
+use crate::postgres::tx::First;
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, CChar, Integer, SmallInt, Timestamptz};
@@ -80,15 +82,30 @@ pub(super) const LOCK: &str = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.s
 
 /// Locks what is under way of `attempts`: rows of their epochs, enrollments first.
 pub(super) async fn lock(
-    conn: &mut AsyncPgConnection,
+    conn: &AsyncPgConnection,
     key: CampaignKey,
     attempts: impl IntoIterator<Item = &Attempt>,
 ) -> StoreResult<Vec<OutboxRow>> {
     load(conn, bind_attempts(prepared(LOCK), key, attempts)).await
 }
 
+/// The same, asked when a transaction is opened.
+pub(super) struct Lock<'a> {
+    pub(super) key: CampaignKey,
+    pub(super) attempts: &'a [Attempt],
+}
+
+#[async_trait]
+impl First for Lock<'_> {
+    type Answer = Vec<OutboxRow>;
+
+    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Vec<OutboxRow>> {
+        lock(conn, self.key, self.attempts).await
+    }
+}
+
 /// Locks sends whose lease is over and which nobody else holds, enrollments first.
-pub(super) async fn lock_expired_sends(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<OutboxRow>> {
+pub(super) async fn lock_expired_sends(conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<OutboxRow>> {
     let sql = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
             e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
             e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, \
@@ -104,8 +121,8 @@ pub(super) async fn lock_expired_sends(conn: &mut AsyncPgConnection, key: Campai
     load(conn, bind_campaign(prepared(sql), key).bind::<BigInt, _>(REAPED_AT_ONCE)).await
 }
 
-async fn load(conn: &mut AsyncPgConnection, query: Prepared) -> StoreResult<Vec<OutboxRow>> {
-    query.get_results(conn).await.store()
+async fn load(mut conn: &AsyncPgConnection, query: Prepared) -> StoreResult<Vec<OutboxRow>> {
+    query.get_results(&mut conn).await.store()
 }
 
 /// Makes claims of `attempts` pending again, and takes back those that the same transaction made begin.

@@ -42,11 +42,11 @@ pub(crate) struct CoverRow {
 
 /// Every entry that covers one of these addresses, by their keys.
 pub(crate) async fn covering(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     tenant: TenantNo,
     email_keys: Vec<String>,
 ) -> StoreResult<Vec<CoverRow>> {
-    prepared(SQL).bind::<Integer, _>(tenant.0).bind::<Array<Text>, _>(email_keys).get_results(conn).await.store()
+    prepared(SQL).bind::<Integer, _>(tenant.0).bind::<Array<Text>, _>(email_keys).get_results(&mut conn).await.store()
 }
 
 impl CoverRow {
