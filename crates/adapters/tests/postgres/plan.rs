@@ -163,6 +163,54 @@ async fn a_large_audience_is_enrolled_in_chunks_and_nothing_moves_before_everybo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_joined_by_hand_while_a_list_is_enrolled_is_enrolled_once() {
+    let fixture = Fixture::new().await;
+    let seed = fixture.campaign(DRIP).await;
+    let size = ENROLL_AT_ONCE + 500;
+    fixture.contacts(&seed, 1..=size).await;
+    launch(&fixture, &seed).await.unwrap();
+    // In the middle of a chunk, which is thus tried in vain and told to leave them out.
+    let joined = "INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) \
+                  SELECT tenant_no, campaign_no, contact_no, now(), now(), 1, 1, 'e' FROM campaigns JOIN contacts USING (tenant_no) \
+                  WHERE email IN ('c7@example.org', 'c4000@example.org')";
+    fixture.sql(joined).await;
+    let counted = "INSERT INTO campaign_counters (tenant_no, campaign_no, audience, open, completed, exited) \
+                   SELECT tenant_no, campaign_no, 2, 2, 0, 0 FROM campaigns";
+    fixture.sql(counted).await;
+    let no = seed.key.campaign;
+    let mut enrolled = 0;
+    while let Some(chunk) =
+        in_tx(&fixture.store, seed.workspace, async |tx| enroll_audience(tx, no, 3_000).await).await.unwrap()
+    {
+        enrolled += chunk.enrolled;
+    }
+    assert_eq!(enrolled, size - 2);
+    assert_eq!(fixture.count("SELECT count(*) FROM enrollments").await, size);
+    assert_eq!(balance(&fixture, &seed).await.campaign.audience, size);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_list_those_are_enrolled_who_are_contacts_still_however_thin_it_is() {
+    for every in [1, 50] {
+        let fixture = Fixture::new().await;
+        let seed = fixture.campaign(DRIP).await;
+        fixture.contacts(&seed, 1..=2_000).await;
+        fixture.sql(&format!("DELETE FROM segment_members WHERE contact_no % {every} <> 0")).await;
+        // Gone, but for the list.
+        let erased = "UPDATE contacts SET erased_at = now(), email = NULL, email_key = NULL WHERE contact_no % 100 = 0";
+        fixture.sql(erased).await;
+        launch(&fixture, &seed).await.unwrap();
+        let listed = fixture.count("SELECT count(*) FROM segment_members").await;
+        let expected =
+            "SELECT count(*) FROM segment_members JOIN contacts USING (tenant_no, contact_no) WHERE erased_at IS NULL";
+        let expected = fixture.count(expected).await;
+        assert!(expected > 0 && expected < listed, "one in {every}: {expected} of {listed}");
+        assert_eq!(fixture.count("SELECT count(*) FROM enrollments").await, expected, "one in {every}");
+        assert_eq!(balance(&fixture, &seed).await.campaign.audience, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_launch_that_is_refused_changes_nothing() {
     let fixture = Fixture::new().await;
     let empty = fixture.campaign(DRIP).await;

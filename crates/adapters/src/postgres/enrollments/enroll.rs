@@ -1,8 +1,9 @@
 //! Enrolling a segment by sets: one statement a chunk, whatever its size.
 
-use super::super::rule_sql::{Members, push_from, push_select};
+use super::super::rule_sql::{Members, push_from};
 use super::super::statement::{Bind, Statement};
 use super::super::{books, internal};
+use super::chunk::{self, Entry, Wanted};
 use super::{Count, PgUnit, StoreErrorExt};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -90,16 +91,6 @@ struct CursorRow {
     launch_mark: i64,
 }
 
-#[derive(QueryableByName)]
-struct ChunkRow {
-    #[diesel(sql_type = BigInt)]
-    enrolled: i64,
-    #[diesel(sql_type = BigInt)]
-    judged: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    last: Option<i64>,
-}
-
 pub(super) async fn enroll_chunk(
     unit: &mut PgUnit,
     campaign: &Campaign,
@@ -109,26 +100,17 @@ pub(super) async fn enroll_chunk(
 ) -> StoreResult<Chunk> {
     let Some(at) = cursor(unit.conn(), campaign).await? else { return Ok(Chunk { enrolled: 0, done: true }) };
     let rules = rules(unit.conn(), campaign).await?;
-    let mut statement = Statement::new("WITH chunk AS MATERIALIZED (");
-    let members = members(rules.as_ref(), campaign.segment);
-    push_select(&mut statement, unit.of(), members, at.enroll_cursor, at.launch_mark, limit);
-    statement.push("), joined AS (INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) SELECT ");
-    statement.bind(Bind::Int(campaign.tenant.0)).push(", ").bind(Bind::Int(campaign.no.0)).push(", contact_no, ");
-    statement.bind(Bind::Instant(now)).push(", ").bind(Bind::Instant(now)).push(", ");
-    statement.bind(Bind::Int(campaign.sequence_version.0)).push(", ").bind(Bind::SmallInt(first.0));
-    statement.push(
-        ", 'e' FROM chunk ON CONFLICT DO NOTHING RETURNING 1) SELECT (SELECT count(*) FROM joined) AS enrolled, \
-         (SELECT count(*) FROM chunk) AS judged, (SELECT max(contact_no) FROM chunk) AS last",
-    );
     unit.conn().batch_execute("SET LOCAL statement_timeout = '600s'").await.store()?;
-    let row: ChunkRow = statement.into_query().get_result(unit.conn()).await.store()?;
-    let done = row.judged < limit;
-    move_cursor(unit.conn(), campaign, row.last.unwrap_or(at.enroll_cursor), done).await?;
+    let members = members(rules.as_ref(), campaign.segment);
+    let wanted = Wanted { of: unit.of(), members, after: at.enroll_cursor, mark: at.launch_mark, limit };
+    let chunk = chunk::enroll(unit.conn(), wanted, Entry { campaign, first, now }).await?;
+    let (enrolled, done) = (chunk.new, chunk.members < limit);
+    move_cursor(unit.conn(), campaign, chunk.through.unwrap_or(at.enroll_cursor), done).await?;
     let mut entries = BookEntries::default();
-    entries.campaign.audience = row.enrolled;
-    entries.campaign.open = row.enrolled;
+    entries.campaign.audience = enrolled;
+    entries.campaign.open = enrolled;
     books::post(unit.conn(), campaign.key(), &entries).await?;
-    Ok(Chunk { enrolled: row.enrolled, done })
+    Ok(Chunk { enrolled, done })
 }
 
 /// Where enrolling stands; `None` when it does not run. The row stays locked: one chunk at a time.

@@ -1,6 +1,7 @@
 //! [`EnrollmentRepo`] over PostgreSQL.
 
 mod balance;
+mod chunk;
 mod end_all;
 pub(super) mod enroll;
 
