@@ -87,6 +87,7 @@ fn label(purpose: TokenPurpose) -> &'static [u8] {
         TokenPurpose::ReturnPath => b"return-path\0",
         TokenPurpose::Delivery => b"delivery\0",
         TokenPurpose::Open => b"open\0",
+        TokenPurpose::Trap => b"trap\0",
     }
 }
 
@@ -184,7 +185,9 @@ fn from_bytes(bytes: [u8; PAYLOAD]) -> DeliveryKey {
 fn write(purpose: TokenPurpose, token: &[u8]) -> String {
     match purpose {
         TokenPurpose::MessageId | TokenPurpose::ReturnPath => write_base32(token),
-        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open => BASE64_URL_SAFE_NO_PAD.encode(token),
+        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open | TokenPurpose::Trap => {
+            BASE64_URL_SAFE_NO_PAD.encode(token)
+        }
     }
 }
 
@@ -192,7 +195,7 @@ fn write(purpose: TokenPurpose, token: &[u8]) -> String {
 fn read(purpose: TokenPurpose, token: &str) -> Option<[u8; TOKEN]> {
     let bytes = match purpose {
         TokenPurpose::MessageId | TokenPurpose::ReturnPath => read_base32(token)?,
-        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open => {
+        TokenPurpose::Unsubscribe | TokenPurpose::Delivery | TokenPurpose::Open | TokenPurpose::Trap => {
             BASE64_URL_SAFE_NO_PAD.decode(token).ok()?
         }
     };
@@ -232,12 +235,13 @@ fn read_base32(token: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const PURPOSES: [TokenPurpose; 5] = [
+    const PURPOSES: [TokenPurpose; 6] = [
         TokenPurpose::Unsubscribe,
         TokenPurpose::MessageId,
         TokenPurpose::ReturnPath,
         TokenPurpose::Delivery,
         TokenPurpose::Open,
+        TokenPurpose::Trap,
     ];
 
     fn secret(byte: u8) -> SecretSlice<u8> {

@@ -92,6 +92,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         // Without a key
         .service(tracking::record_open::record_open)
         .service(tracking::record_click::record_click)
+        .service(tracking::record_trap::record_trap)
         .service(unsubscribing::show_unsubscribe::show_unsubscribe)
         .service(unsubscribing::unsubscribe::unsubscribe)
         .service(hooks::receive_feedback::receive_feedback)

@@ -79,13 +79,15 @@ class Reader(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.images = [], []
+        self.links, self.images, self.hidden = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         if tag == "a" and "/t/c/" in attributes.get("href", ""):
             self.links.append(attributes["href"])
+        elif tag == "a" and "/t/h/" in attributes.get("href", ""):
+            self.hidden.append(attributes["href"])
         elif tag == "img" and "/t/o/" in attributes.get("src", ""):
             self.images.append(attributes["src"])
 
@@ -96,7 +98,7 @@ class Mail:
         self.to, self.subject, self.id = to, message["Subject"], message["Message-ID"].strip("<> ")
         self.unsubscribe = message["List-Unsubscribe"].strip("<> ")
         read = Reader(message.get_body(("html",)).get_content())
-        [self.pixel], self.links = read.images, read.links
+        [self.pixel], [self.hidden], self.links = read.images, read.hidden, read.links
         if len(self.links) != len(LINKS):
             raise RuntimeError(f"{to}: {len(self.links)} links")
 
@@ -139,7 +141,7 @@ class Script:
 
     def __init__(self, mails, refused, seed):
         rng = random.Random(seed)
-        self.opens, self.clicks, self.programs, self.events, self.leavers = [], [], [], [], []
+        self.opens, self.clicks, self.programs, self.scanned, self.events, self.leavers = [], [], [], [], [], []
         self.expected = {subject: collections.Counter({"emailsBounced": 0}) for subject in SUBJECTS}
         self.by_link = {(subject, n): collections.Counter() for subject in SUBJECTS for n in range(len(LINKS))}
         self.expected[SUBJECTS[0]]["emailsBounced"] += len(refused)
@@ -155,6 +157,12 @@ class Script:
         counts["emailsDelivered"] += fate != "bounced"
         opened, followed = rng.choice((0, 0, 1, 1, 2, 5)), rng.choice(((), (), (), (0,), (1,), (0, 1), (0, 0, 1)))
         program = rng.random() < 0.1
+        if rng.random() < 0.1:
+            # Looked through by a scanner that calls itself a browser, and by nobody else.
+            opened, followed, program = 0, (), False
+            self.scanned.append(mail)
+            counts.update({"allUniqueOpens": 1, "allTotalOpens": 1, "allUniqueClicks": 1, "allTotalClicks": 2})
+            self.by_link[mail.subject, 3].update({"allUniqueClicks": 1, "allTotalClicks": 1})
         self.opens += [mail.pixel] * opened
         self.clicks += [(n, mail.links[n]) for n in followed]
         self.programs += [mail.links[2]] * program
@@ -179,9 +187,11 @@ class Script:
             all_of = lambda acts: [done.result() for done in [hands.submit(*act) for act in rng.sample(acts, len(acts))]]
             first, second = ([click for click in self.clicks if (click[0] == 0) == wanted] for wanted in (True, False))
             follow = lambda link: web.ask(link, wanted=302)
+            scan = lambda mail: (web.ask(mail.pixel), web.ask(mail.hidden, wanted=204), follow(mail.links[3]))
             all_of([(web.ask, pixel) for pixel in self.opens] + [(follow, link) for _, link in first])
             all_of([(lambda link: web.ask(link, "HEAD", wanted=302), link) for link in self.programs])
             all_of([(follow, link) for _, link in second])
+            all_of([(scan, mail) for mail in self.scanned])
             all_of([(hook.report, [event]) for event in self.events for _ in range(3)])
             one_click = {"Content-Type": "application/x-www-form-urlencoded"}
             all_of([(web.ask, link, "POST", b"List-Unsubscribe=One-Click", one_click) for link in self.leavers])

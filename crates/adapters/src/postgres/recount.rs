@@ -14,7 +14,7 @@ pub const FIGURES: &str = "WITH \
     firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, kind, min(at) AS at, \
         min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events GROUP BY 1, 2, 3, 4, 5, 6), \
     link_firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, link, min(at) AS at, \
-        min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events WHERE kind = 'c' GROUP BY 1, 2, 3, 4, 5, 6), \
+        min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events WHERE kind = 'c' AND link <> 0 GROUP BY 1, 2, 3, 4, 5, 6), \
     facts AS ( \
         SELECT tenant_no, campaign_no, step, ended_at AS at, 'sent' AS what, 0 AS link FROM messages WHERE state = 's' \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'all ' || kind::text, 0 FROM events WHERE kind IN ('o', 'c') \
@@ -22,8 +22,8 @@ pub const FIGURES: &str = "WITH \
             WHERE kind IN ('o', 'c') AND machine IS NULL \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'first ' || kind::text, 0 FROM firsts WHERE kind IN ('o', 'c') \
         UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'first human ' || kind::text, 0 FROM firsts WHERE human_at IS NOT NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link all', link FROM events WHERE kind = 'c' \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link human', link FROM events WHERE kind = 'c' AND machine IS NULL \
+        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link all', link FROM events WHERE kind = 'c' AND link <> 0 \
+        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link human', link FROM events WHERE kind = 'c' AND link <> 0 AND machine IS NULL \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'link first', link FROM link_firsts \
         UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'link first human', link FROM link_firsts WHERE human_at IS NOT NULL), \
     counted AS (SELECT tenant_no, campaign_no, step, date_bin('15 minutes', at, 'epoch') AS quarter, what, link, count(*) AS n \

@@ -16,16 +16,16 @@ use std::rc::Rc;
 pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
     let mark = unused_letter(html)?;
     let links = Links { marks, mark, found: RefCell::default() };
-    let pixel = Pixel::of(marks);
+    let below = Below::of(marks);
     let settings = RewriteStrSettings::new()
         .with_strict(false)
         .append_element_content_handler(element!("a, area", |element| links.visit(element)))
         .append_element_content_handler(element!("body", |element| {
-            let pixel = pixel.clone();
+            let below = below.clone();
             if let Some(handlers) = element.end_tag_handlers() {
                 handlers.push(end_tag!(move |tag| {
-                    if let Some(image) = pixel.take() {
-                        tag.before(&image, ContentType::Html);
+                    if let Some(ours) = below.take() {
+                        tag.before(&ours, ContentType::Html);
                     }
                     Ok(())
                 }));
@@ -33,8 +33,8 @@ pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
             Ok(())
         }))
         .append_document_content_handler(end!(|end| {
-            if let Some(image) = pixel.take() {
-                end.append(&image, ContentType::Html);
+            if let Some(ours) = below.take() {
+                end.append(&ours, ContentType::Html);
             }
             Ok(())
         }));
@@ -42,18 +42,23 @@ pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
     links.fill(&rewritten)
 }
 
-/// The image that tells of opens, to be placed once: before the body ends, or else at the very end.
+/// The link that no person sees and the image that tells of opens, to be placed once: before the body ends, or else at the
+/// very end.
 #[derive(Clone)]
-struct Pixel(Rc<Cell<Option<String>>>);
+struct Below(Rc<Cell<Option<String>>>);
 
-impl Pixel {
+impl Below {
     fn of(marks: &Marks<'_>) -> Self {
+        // Without text, and out of the way of eyes, readers and keys: nobody comes upon it, and a text made of the mail has nothing of it.
+        let trap =
+            |address| format!("<a href=\"{address}\" style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"></a>");
         let image = |address| {
             format!(
                 "<img src=\"{address}\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">"
             )
         };
-        Self(Rc::new(Cell::new(marks.pixel.map(image))))
+        let both: Vec<String> = marks.trap.map(trap).into_iter().chain(marks.pixel.map(image)).collect();
+        Self(Rc::new(Cell::new((!both.is_empty()).then(|| both.concat()))))
     }
 
     fn take(&self) -> Option<String> {

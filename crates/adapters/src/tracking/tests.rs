@@ -13,12 +13,16 @@ const PIXEL: &str = "https://m.test/t/o/x.gif";
 const IMAGE: &str = "<img src=\"https://m.test/t/o/x.gif\" width=\"1\" height=\"1\" alt=\"\" \
                      style=\"display:block;border:0;width:1px;height:1px\">";
 
+const TRAP: &str = "https://m.test/t/h/x";
+const HIDDEN: &str =
+    "<a href=\"https://m.test/t/h/x\" style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"></a>";
+
 fn plain(link: ClickedLink, target: &str) -> String {
     format!("[{}/{} {target}]", link.no.0 % 1_000, link.of)
 }
 
 fn clicks(html: &str) -> String {
-    let marks = Marks { links: Some(&plain), spared: Some("https://m.test/u/token"), pixel: None };
+    let marks = Marks { links: Some(&plain), spared: Some("https://m.test/u/token"), ..Marks::default() };
     HtmlTracker::default().track(html, &marks)
 }
 
@@ -98,6 +102,27 @@ fn the_image_comes_before_the_body_ends_or_at_the_end(#[case] html: &str, #[case
     assert_eq!(opens(html), want.replace("{}", IMAGE));
 }
 
+#[rstest]
+#[case("<html><body><p>x</p></body></html>", "<html><body><p>x</p>{}</body></html>")]
+#[case("<body>1</body><body>2</BODY>", "<body>1{}</body><body>2</BODY>")]
+#[case("<p>x</p>", "<p>x</p>{}")]
+#[case("just text, 1 < 2 & 3 > 2", "just text, 1 < 2 & 3 > 2{}")]
+#[case("<a href=\"https://x.test/\">", "<a href=\"https://x.test/\">{}")]
+#[case("", "{}")]
+fn the_hidden_link_comes_once_where_the_image_does(#[case] html: &str, #[case] want: &str) {
+    let track = |pixel| HtmlTracker::default().track(html, &Marks { trap: Some(TRAP), pixel, ..Marks::default() });
+    assert_eq!(track(None), want.replace("{}", HIDDEN));
+    assert_eq!(track(Some(PIXEL)), want.replace("{}", &format!("{HIDDEN}{IMAGE}")));
+}
+
+#[test]
+fn the_hidden_link_is_no_link_of_the_mail() {
+    let marks = Marks { links: Some(&plain), trap: Some(TRAP), ..Marks::default() };
+    let tracked = HtmlTracker::default().track("<body><a href=\"https://x.test/\">1</a></body>", &marks);
+    let x = no("https://x.test/");
+    assert_eq!(tracked, format!("<body><a href=\"[{x}/1 https://x.test/]\">1</a>{HIDDEN}</body>"));
+}
+
 #[test]
 fn links_with_placeholders_keep_their_number_for_everybody() {
     let template = "<a href=\"https://x.test/{{ firstName }}?q={{ city | default(\"no>where\") }}\">1</a>\
@@ -163,6 +188,8 @@ proptest! {
     fn whatever_it_is_it_survives(html in "(<|>|\"|'|=|/| |a|href|body|</body>|<!--|-->|<a href=|https://x.test|&amp;|\u{e000}|\\PC){0,40}") {
         let tracked = opens(&html);
         prop_assert_eq!(tracked.replacen(IMAGE, "", 1), html.clone());
+        let trapped = HtmlTracker::default().track(&html, &Marks { trap: Some(TRAP), ..Marks::default() });
+        prop_assert_eq!(trapped.replacen(HIDDEN, "", 1), html.clone());
         // Without anything of ours in it, text that is no tag stays.
         prop_assert_eq!(HtmlTracker::default().track(&html, &Marks::default()), html);
     }

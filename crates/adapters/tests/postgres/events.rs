@@ -30,6 +30,11 @@ fn click(delivery: DeliveryKey, link: i64, of: i16, at: DateTime<Utc>) -> Engage
     EngagementEvent { link, ..event(delivery, EventKind::Clicked, at) }
 }
 
+/// The link was followed that no person sees.
+fn trap(delivery: DeliveryKey, at: DateTime<Utc>) -> EngagementEvent {
+    EngagementEvent { machine: Some(Machine::Trap), ..event(delivery, EventKind::Clicked, at) }
+}
+
 async fn try_record(store: &PgStore, queue: &MailQueue, events: &[EngagementEvent]) -> Result<EventReport, StoreError> {
     let mut tx = store.begin(queue.workspace).await?;
     let report = tx.events().record(events).await?;
@@ -62,18 +67,18 @@ async fn figures_equal_a_recount_after_a_storm_of_shuffled_and_tripled_events() 
             ..queue.delivery(random.random_range(0..12))
         };
         let at = noon() + TimeDelta::milliseconds(random.random_range(0..4 * 3_600_000));
-        let mut one = match random.random_range(0..12) {
-            0..3 => event(delivery, EventKind::Opened, at),
+        let soon = noon() + TimeDelta::milliseconds(random.random_range(0..20_000));
+        let mut one = match random.random_range(0..13) {
+            0..2 => event(delivery, EventKind::Opened, at),
+            2 => event(delivery, EventKind::Opened, soon),
             // Few seconds and few links: some mails are swept, others not.
-            3..7 => click(
-                delivery,
-                random.random_range(1..4),
-                3,
-                noon() + TimeDelta::milliseconds(random.random_range(0..20_000)),
-            ),
+            3..7 => click(delivery, random.random_range(1..4), 3, soon),
+            12 => trap(delivery, soon),
             other => event(delivery, EventKind::ALL[other - 4], at),
         };
-        one.machine = random.random_bool(0.2).then_some(Machine::Agent);
+        if one.machine.is_none() {
+            one.machine = random.random_bool(0.2).then_some(Machine::Agent);
+        }
         events.extend([one, one, one]);
     }
     events.shuffle(&mut random);
@@ -104,10 +109,48 @@ async fn figures_equal_a_recount_after_a_storm_of_shuffled_and_tripled_events() 
     queue.run("UPDATE step_counters SET pending = pending - 1 WHERE tenant_no > 1").await;
     let swept = queue.number("SELECT count(*) FROM events WHERE machine = 'l'").await;
     assert!((1..900).contains(&swept), "the storm has sweeps and clicks that are none: {swept}");
+    let caught = queue.number("SELECT count(*) FROM events WHERE machine = 't' AND (kind = 'o' OR link <> 0)").await;
+    assert!((1..900).contains(&caught), "and traps with others around: {caught}");
+    // What is a person's by now follows from the rows alone: nothing of it is near a trap.
+    let near = "SELECT count(*) FROM events e JOIN events t USING (tenant_no, campaign_no, contact_no, step, pass) \
+        WHERE t.kind = 'c' AND t.link = 0 AND e.kind IN ('o', 'c') AND e.machine IS NULL \
+        AND e.at BETWEEN t.at - interval '2 seconds' AND t.at + interval '2 seconds'";
+    assert_eq!(queue.number(near).await, 0);
     let before = queue.text("SELECT string_agg(s::text, ';' ORDER BY s::text) FROM stats s").await;
     let again = record(store, queue, &events[..500]).await;
     assert_eq!(again.recorded, 0);
     assert_eq!(queue.text("SELECT string_agg(s::text, ';' ORDER BY s::text) FROM stats s").await, before);
+}
+
+#[tokio::test]
+async fn who_follows_the_hidden_link_did_what_was_done_then() {
+    let (queue, store) = scene(3).await;
+    let at = |millis| noon() + TimeDelta::milliseconds(millis);
+    let events = |delivery| {
+        vec![
+            trap(delivery, at(10_000)),
+            click(delivery, 1, 1, at(8_000)),
+            event(delivery, EventKind::Opened, at(12_000)),
+            click(delivery, 1, 1, at(12_001)),
+            event(delivery, EventKind::Opened, at(7_999)),
+            event(delivery, EventKind::Replied, at(10_000)),
+        ]
+    };
+    let (forward, mut backward) = (events(queue.delivery(0)), events(queue.delivery(1)));
+    backward.reverse();
+    for event in forward.iter().chain(&backward) {
+        record(&store, &queue, &[*event]).await;
+        queue.assert_figures().await;
+    }
+    record(&store, &queue, &events(queue.delivery(2))).await;
+    let figures = "SELECT format('%s %s %s %s, %s %s %s %s, %s', opens, human_opens, opened, human_opened, clicks, human_clicks, clicked, \
+        human_clicked, replied) FROM stats";
+    assert_eq!(queue.text(figures).await, "6 3 3 3, 9 3 3 3, 3", "whatever comes first");
+    let links = "SELECT string_agg(format('%s: %s %s %s %s', link, clicks, human_clicks, clicked, human_clicked), ';') FROM link_stats";
+    assert_eq!(queue.text(links).await, "1: 6 3 3 3", "the hidden one is none of them");
+    let why = "SELECT string_agg(DISTINCT n::text, ',') FROM (SELECT count(*) AS n FROM events WHERE machine = 't' GROUP BY contact_no) t";
+    assert_eq!(queue.text(why).await, "3");
+    queue.assert_figures().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use summary::{Engagement, Subject, add_change, add_event, take_human};
-pub use sweep::{Click, swept};
+pub use sweep::{Seen, caught, swept};
 
 /// Of one kind no more than about this many events are kept for one mail. Whoever has a mail can repeat its links for
 /// ever; what it costs us has an end.
@@ -94,7 +94,7 @@ pub enum Machine {
     Soon,
     /// Every link of the mail within two seconds.
     Sweep,
-    /// The link that no person sees.
+    /// The link that no person sees was followed, then or within two seconds.
     Trap,
     /// An answer that was written by a program, such as a notice of absence.
     AutoReply,
@@ -154,12 +154,19 @@ pub struct EngagementEvent {
     pub delivery: DeliveryKey,
     /// What.
     pub kind: EventKind,
-    /// Which link; with [`EventKind::Clicked`] and nothing else.
+    /// Which link; with [`EventKind::Clicked`] and nothing else. A click on none is one on the link that no person sees.
     pub link: Option<ClickedLink>,
     /// When, in business time.
     pub at: DateTime<Utc>,
     /// Why it was no person's doing; `None` as far as whoever tells of it knows.
     pub machine: Option<Machine>,
+}
+
+impl EngagementEvent {
+    /// Whether the link was followed that no person sees.
+    pub fn is_trap(&self) -> bool {
+        self.kind == EventKind::Clicked && self.link.is_none()
+    }
 }
 
 impl LinkNo {

@@ -23,8 +23,9 @@ pub trait EventRepo: Send {
     ///
     /// The same event again changes nothing, and the order in which events come makes no difference: a mail counts once
     /// for each kind, in the quarter-hour of its first event, and moves there when an earlier one turns up.
-    /// An open or a click while the mail is still being sent, and clicks on every link of a mail within two seconds,
-    /// become a program's; the latter also when some were taken for a person's before.
+    /// An open or a click while the mail is still being sent, clicks on every link of a mail within two seconds, and
+    /// whatever is within two seconds of a visit to the link that no person sees, become a program's; the latter two also
+    /// when some were taken for a person's before.
     ///
     /// Events of other tenants are left out. Whether the delivery exists is the caller's to know: its key comes out of
     /// a sealed token. Figures are posted with the commit; call it after what locks contacts (suppressing, exiting).

@@ -16,6 +16,8 @@ pub enum TokenPurpose {
     Delivery,
     /// In the address of the image that tells of opens.
     Open,
+    /// In the address of the link that no person sees.
+    Trap,
 }
 
 /// A link of one mail that leads by way of us.

@@ -24,6 +24,8 @@ pub type Readdress<'a> = dyn Fn(ClickedLink, &str) -> String + 'a;
 pub struct Marks<'a> {
     /// The address of the image that tells of opens.
     pub pixel: Option<&'a str>,
+    /// The address of a link that no person sees: who follows it is a program.
+    pub trap: Option<&'a str>,
     /// What leads to an address by way of us; `None` leaves links alone.
     pub links: Option<&'a Readdress<'a>>,
     /// Links that begin so are left alone: unsubscribing is no interest in the mail.

@@ -8,6 +8,28 @@ use crate::ports::store::{StoreResult, Tx, Workspace};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+/// What of a mail leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The image.
+    Image,
+    /// A link.
+    Link(ClickedLink),
+    /// The link that no person sees.
+    Trap,
+}
+
+impl Place {
+    /// As what a visit counts, and to which link.
+    fn event(self) -> (EventKind, Option<ClickedLink>) {
+        match self {
+            Place::Image => (EventKind::Opened, None),
+            Place::Link(link) => (EventKind::Clicked, Some(link)),
+            Place::Trap => (EventKind::Clicked, None),
+        }
+    }
+}
+
 /// Somebody loaded the image of a mail or followed a link of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
@@ -15,8 +37,8 @@ pub struct Visit {
     pub id: Uuid,
     /// Of which mail.
     pub delivery: DeliveryKey,
-    /// Which link was followed; `None` for the image.
-    pub link: Option<ClickedLink>,
+    /// What of it was asked for.
+    pub place: Place,
     /// What gives it away as a program.
     pub machine: Option<Machine>,
 }
@@ -29,14 +51,48 @@ pub fn workspace_of(tenant: TenantNo) -> Workspace {
 /// Keeps visits of one tenant, each with how long ago it came. The same again changes nothing.
 pub async fn record_engagement(tx: &mut Tx, visits: &[(Visit, TimeDelta)]) -> StoreResult<EventReport> {
     let now = tx.now().await?;
-    let event = |(visit, ago): &(Visit, TimeDelta)| EngagementEvent {
-        id: visit.id,
-        delivery: visit.delivery,
-        kind: if visit.link.is_some() { EventKind::Clicked } else { EventKind::Opened },
-        link: visit.link,
-        at: now - *ago,
-        machine: visit.machine,
+    let event = |(visit, ago): &(Visit, TimeDelta)| {
+        let (kind, link) = visit.place.event();
+        let machine = if visit.place == Place::Trap { Some(Machine::Trap) } else { visit.machine };
+        EngagementEvent { id: visit.id, delivery: visit.delivery, kind, link, at: now - *ago, machine }
     };
     let events: Vec<_> = visits.iter().map(event).collect();
     tx.events().record(&events).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo};
+    use crate::testing::MockUnit;
+
+    fn delivery(contact: i64) -> DeliveryKey {
+        let (tenant, campaign, contact) = (TenantNo(1), CampaignNo(2), ContactNo(contact));
+        DeliveryKey { tenant, campaign, contact, step: StepNo(4), pass: Pass(5) }
+    }
+
+    #[tokio::test]
+    async fn who_follows_the_hidden_link_is_a_program_whatever_else_it_is() {
+        let link = ClickedLink { no: LinkNo(7), of: 2 };
+        let visit =
+            |place, machine| (Visit { id: Uuid::nil(), delivery: delivery(3), place, machine }, TimeDelta::zero());
+        let mut unit = MockUnit::at("2026-03-01T09:00:00Z".parse().unwrap());
+        unit.events.expect_record().once().returning(move |events| {
+            let told: Vec<_> = events.iter().map(|event| (event.kind, event.link, event.machine)).collect();
+            let (opened, clicked) = (EventKind::Opened, EventKind::Clicked);
+            let (head, trap) = (Some(Machine::Head), Some(Machine::Trap));
+            assert_eq!(
+                told,
+                [(opened, None, None), (clicked, Some(link), head), (clicked, None, trap), (clicked, None, trap)]
+            );
+            Ok(EventReport::default())
+        });
+        let visits = [
+            visit(Place::Image, None),
+            visit(Place::Link(link), Some(Machine::Head)),
+            visit(Place::Trap, None),
+            visit(Place::Trap, Some(Machine::Head)),
+        ];
+        record_engagement(&mut unit.into_tx(), &visits).await.unwrap();
+    }
 }

@@ -132,12 +132,14 @@ fn track(desk: &Desk, letter: &Letter, html: &str, unsubscribe_url: Option<&str>
     }
     let delivery = letter.claimed.attempt.key;
     let pixel = format!("{}/t/o/{}.gif", desk.public_url, desk.tokens.seal(TokenPurpose::Open, delivery));
+    let trap = format!("{}/t/h/{}", desk.public_url, desk.tokens.seal(TokenPurpose::Trap, delivery));
     let links = |link, target: &str| {
         let token = desk.tokens.seal_link(&TrackedLink { delivery, link, target: target.to_owned() });
         format!("{}/t/c/{token}", desk.public_url)
     };
     let marks = Marks {
         pixel: track_opens.then_some(pixel.as_str()),
+        trap: track_clicks.then_some(trap.as_str()),
         links: if track_clicks { Some(&links) } else { None },
         spared: unsubscribe_url,
     };
@@ -218,7 +220,7 @@ mod tests {
 
         fn track(&self, html: &str, marks: &Marks<'_>) -> String {
             let link = marks.links.map(|link| link(ClickedLink { no: LinkNo(7), of: 2 }, "target"));
-            format!("{html} pixel {:?} link {link:?} spared {:?}", marks.pixel, marks.spared)
+            format!("{html} pixel {:?} link {link:?} trap {:?} spared {:?}", marks.pixel, marks.trap, marks.spared)
         }
     }
 
@@ -305,10 +307,11 @@ mod tests {
         let spared = "spared Some(\"https://m.example/u/Unsubscribe3\")";
         let pixel = "pixel Some(\"https://m.example/t/o/Open3.gif\")";
         let link = "link Some(\"https://m.example/t/c/7-of-2-target\")";
+        let trap = "trap Some(\"https://m.example/t/h/Trap3\")";
         for (opens, clicks, numbered, told) in [
-            (true, false, "<html>", format!("{pixel} link None {spared}")),
-            (false, true, "<numbered html>", format!("pixel None {link} {spared}")),
-            (true, true, "<numbered html>", format!("{pixel} {link} {spared}")),
+            (true, false, "<html>", format!("{pixel} link None trap None {spared}")),
+            (false, true, "<numbered html>", format!("pixel None {link} {trap} {spared}")),
+            (true, true, "<numbered html>", format!("{pixel} {link} {trap} {spared}")),
         ] {
             let parts = tracked(opens, clicks);
             let plain = parts.untracked_html.unwrap();

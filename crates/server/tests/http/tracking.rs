@@ -51,6 +51,12 @@ impl Mail {
         paths[0].clone()
     }
 
+    fn trap(&self) -> String {
+        let paths = self.paths("/t/h/");
+        assert_eq!(paths.len(), 1, "{}", self.html);
+        paths[0].clone()
+    }
+
     fn links(&self) -> Vec<String> {
         self.paths("/t/c/")
     }
@@ -258,6 +264,44 @@ async fn programs_are_recorded_and_counted_apart() {
     assert_eq!(four(&report(&app, &sent.id).await["totals"], "Opens"), [1, 1, 2, 3], "then somebody looks");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_no_person_sees_gives_programs_away() {
+    let app = TestApp::start().await;
+    let sent = send(&app, 3, json!({"trackOpens": true, "trackClicks": true}), BOTH).await;
+    for mail in &sent.mails {
+        let hidden = format!(
+            "<a href=\"http://muster.test{}\" style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"></a><img ",
+            mail.trap()
+        );
+        assert!(mail.html.contains(&hidden) && !mail.text.contains("/t/h/"), "{} {}", mail.html, mail.text);
+    }
+    let [scanner, person, checker] = &sent.mails[..] else { panic!("three mails") };
+    // It follows one of two links, and the hidden one: as a person's browser, and before and after.
+    assert_pixel(&get(&app, &scanner.pixel()).await);
+    get(&app, &scanner.links()[1]).await.assert_status(302);
+    app.assert_sql("(SELECT count(*) FROM events WHERE machine IS NULL) = 2").await;
+    let answer = get(&app, &scanner.trap()).await;
+    answer.assert_status(204);
+    assert_eq!((answer.header("location"), answer.header("cache-control"), answer.text.as_str()), ("", "no-store", ""));
+    get(&app, &scanner.links()[1]).await.assert_status(302);
+    fetch(&app, Method::HEAD, &checker.trap(), BROWSER).await.assert_status(204);
+    assert_pixel(&get(&app, &person.pixel()).await);
+    get(&app, &person.links()[0]).await.assert_status(302);
+    let report = report(&app, &sent.id).await;
+    assert_eq!(four(&report["totals"], "Opens"), [1, 1, 2, 2]);
+    assert_eq!(four(&report["totals"], "Clicks"), [1, 1, 3, 5]);
+    let by_link: Vec<_> = report["byLink"]
+        .as_array()
+        .expect("links")
+        .iter()
+        .map(|row| (row["url"].clone(), four(row, "Clicks")))
+        .collect();
+    let (a, b) = (json!("https://a.test/?x=1&y=2"), json!("https://b.test/{{ customFields.page }}"));
+    assert_eq!(by_link, [(a, [1, 1, 1, 1]), (b, [0, 0, 1, 2])]);
+    app.assert_sql("(SELECT string_agg(DISTINCT machine::text, '') FROM events WHERE machine IS NOT NULL) = 't'").await;
+    app.assert_sql("(SELECT count(*) FROM links) = 2").await;
+}
+
 fn tokens(secret: [u8; 32]) -> SealedTokens {
     SealedTokens::new(&SecretSlice::from(secret.to_vec()), &[])
 }
@@ -304,6 +348,9 @@ async fn a_token_that_is_not_ours_leads_nowhere_and_records_nothing() {
         assert_eq!((answer.header("location"), answer.header("referrer-policy")), ("", "no-referrer"));
         assert!(answer.text.contains("<title>This link does not work</title>"), "{}", answer.text);
         assert_pixel(&get(&app, &format!("/t/o/{open}.gif")).await);
+        let trap = get(&app, &format!("/t/h/{open}")).await;
+        trap.assert_status(404);
+        assert_eq!((trap.header("location"), trap.text == answer.text), ("", true));
     }
     app.assert_sql("NOT EXISTS (SELECT FROM events)").await;
     get(&app, &format!("/t/c/{click}")).await.assert_status(302);
@@ -334,6 +381,8 @@ async fn a_click_that_cannot_be_stored_leads_on_and_says_that_it_is_not_stored()
     let open = get(&app, &format!("/t/o/{}.gif", tokens(SECRET).seal(TokenPurpose::Open, delivery()))).await;
     open.assert_status(503);
     assert!(open.text.starts_with("GIF89a"));
+    let trap = get(&app, &format!("/t/h/{}", tokens(SECRET).seal(TokenPurpose::Trap, delivery()))).await;
+    assert_eq!((trap.status, trap.header("retry-after"), trap.header("location")), (503, "5", ""));
     app.database.run_sql("ALTER TABLE hidden RENAME TO events").await;
     assert_redirect(&get(&app, &path).await, "https://x.test/?a=1&b=2");
     app.assert_sql("(SELECT count(*) FROM events) = 1").await;

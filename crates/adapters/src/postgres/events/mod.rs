@@ -12,14 +12,15 @@ use diesel_async::AsyncPgConnection;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::events::{
-    Click, Engagement, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine, Subject, add_change, add_event, swept,
-    take_human,
+    Engagement, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine, Seen, Subject, add_change, add_event, caught,
+    swept, take_human,
 };
 use muster_domain::model::ids::{CampaignNo, LinkNo, TenantNo};
 use muster_domain::ports::events::{EventRepo, EventReport};
 use muster_domain::ports::store::StoreResult;
 use rows::{EventRow, Line};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 #[async_trait]
 impl EventRepo for PgUnit {
@@ -43,7 +44,7 @@ pub(crate) async fn record(
     }
     told.sort_unstable_by_key(|event| (event.delivery, event.kind.code(), event.id));
     told.dedup_by_key(|event| (event.delivery, event.kind.code(), event.id));
-    let mails: BTreeSet<Mail> = told.iter().map(|event| Mail::of(event)).collect();
+    let mails: BTreeSet<Mail> = told.iter().flat_map(|event| Mail::touched_by(event)).collect();
     let before = rows::lock(conn, tenant, &mails).await?;
     let (wanted, surplus): (Vec<_>, Vec<_>) = told.into_iter().partition(|event| {
         before.get(&Line::of(Mail::of(event), None)).is_none_or(|known| known.total < KEPT_OF_A_KIND)
@@ -54,7 +55,7 @@ pub(crate) async fn record(
     for event in &new {
         change.add(event);
     }
-    expose_sweeps(conn, tenant, &wanted, &new, &mut change).await?;
+    expose_programs(conn, tenant, &wanted, &new, &mut change).await?;
     rows::save(conn, tenant, &change.after).await?;
     Ok((report, change.into_entries()))
 }
@@ -69,6 +70,12 @@ pub(crate) struct Mail {
 impl Mail {
     fn of(event: &EngagementEvent) -> Self {
         Self { delivery: event.delivery, kind: event.kind }
+    }
+
+    /// What an event may change. Who follows the hidden link tells of opens too.
+    fn touched_by(event: &EngagementEvent) -> impl Iterator<Item = Self> {
+        let opened = Self { delivery: event.delivery, kind: EventKind::Opened };
+        std::iter::once(Self::of(event)).chain(event.is_trap().then_some(opened))
     }
 }
 
@@ -89,18 +96,18 @@ impl Change {
         }
     }
 
-    /// The clicks of a mail as they are by now, when some of them turn out to be a program's.
-    fn replace(&mut self, mail: Mail, clicks: &[Click], exposed: &[&Click]) {
+    /// What was seen of a mail as it is by now, when some of it turns out to be a program's.
+    fn replace(&mut self, mail: Mail, seen: &[Seen], exposed: &[&Seen]) {
         let mut lines: BTreeMap<Line, Engagement> = BTreeMap::new();
-        for click in clicks {
-            for line in [Line::of(mail, None), Line::of(mail, Some(click.link))] {
-                lines.entry(line).or_default().add(click.at, click.human);
+        for one in seen {
+            for line in Line::all_of(mail, one.link) {
+                lines.entry(line).or_default().add(one.at, one.human);
             }
         }
         self.after.extend(lines);
-        for click in exposed {
-            for line in [Line::of(mail, None), Line::of(mail, Some(click.link))] {
-                take_human(self.of(line), line.subject(), click.at);
+        for one in exposed {
+            for line in Line::all_of(mail, one.link) {
+                take_human(self.of(line), line.subject(), one.at);
             }
         }
     }
@@ -118,41 +125,50 @@ impl Change {
     }
 }
 
-/// Looks at mails with new clicks whether every link was followed at once, and if so takes those clicks for a program's.
-async fn expose_sweeps(
+/// Looks at mails with new opens and clicks whether every link was followed at once, or the one that no person sees near
+/// in time, and if so takes what was done then for a program's.
+async fn expose_programs(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
     told: &[&EngagementEvent],
     new: &[EventRow],
     change: &mut Change,
 ) -> StoreResult<()> {
-    let clicked: BTreeSet<Mail> = new.iter().map(|event| event.mail).collect();
+    let visited: BTreeSet<Mail> = new.iter().filter(|event| event.is_visit()).flat_map(EventRow::touched).collect();
     let links = told.iter().filter_map(|event| Some((Mail::of(event), event.link?.of)));
-    let suspects: BTreeMap<Mail, i16> = links.filter(|(mail, of)| *of > 1 && clicked.contains(mail)).collect();
-    if suspects.is_empty() {
-        return Ok(());
-    }
-    let mut exposed = Vec::new();
-    for (mail, mut clicks) in rows::clicks(conn, tenant, suspects.keys().copied().collect()).await? {
-        let found: Vec<usize> = swept(&clicks, suspects.get(&mail).copied().unwrap_or_default())
-            .into_iter()
-            .filter(|index| clicks[*index].human)
-            .collect();
-        for index in &found {
-            clicks[*index].human = false;
+    let several: BTreeMap<Mail, i16> = links.filter(|(mail, of)| *of > 1 && visited.contains(mail)).collect();
+    let trapped = rows::trapped(conn, tenant, &visited).await?;
+    let suspects = visited.iter().filter(|mail| several.contains_key(mail) || trapped.contains_key(&mail.delivery));
+    let mut exposed: BTreeMap<Machine, Vec<(Mail, Uuid)>> = BTreeMap::new();
+    for (mail, mut seen) in rows::seen(conn, tenant, suspects.copied().collect()).await? {
+        let at_once = swept(&seen, several.get(&mail).copied().unwrap_or_default());
+        let traps = trapped.get(&mail.delivery).map_or(&[][..], Vec::as_slice);
+        let beside = (0..seen.len()).filter(|index| caught(seen[*index].at, traps));
+        let programs = at_once.into_iter().map(|index| (index, Machine::Sweep));
+        let programs: BTreeMap<usize, Machine> = programs.chain(beside.map(|index| (index, Machine::Trap))).collect();
+        let programs: Vec<_> = programs.into_iter().filter(|(index, _)| seen[*index].human).collect();
+        for (index, machine) in &programs {
+            seen[*index].human = false;
+            exposed.entry(*machine).or_default().push((mail, seen[*index].id));
         }
-        if !found.is_empty() {
-            let programs: Vec<&Click> = found.iter().map(|index| &clicks[*index]).collect();
-            exposed.extend(programs.iter().map(|click| (mail, click.id)));
-            change.replace(mail, &clicks, &programs);
+        if !programs.is_empty() {
+            change.replace(mail, &seen, &programs.iter().map(|(index, _)| &seen[*index]).collect::<Vec<_>>());
         }
     }
-    rows::mark(conn, tenant, &exposed, Machine::Sweep).await
+    for (machine, events) in exposed {
+        rows::mark(conn, tenant, &events, machine).await?;
+    }
+    Ok(())
 }
 
 impl Line {
     fn of(mail: Mail, link: Option<LinkNo>) -> Self {
         Self { mail, link: link.unwrap_or(LinkNo(0)) }
+    }
+
+    /// The line of the mail, and that of the link if it is one.
+    fn all_of(mail: Mail, link: Option<LinkNo>) -> impl Iterator<Item = Self> {
+        std::iter::once(Self::of(mail, None)).chain(link.map(|link| Self::of(mail, Some(link))))
     }
 
     fn subject(self) -> Subject {

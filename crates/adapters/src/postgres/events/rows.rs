@@ -9,7 +9,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::DeliveryKey;
-use muster_domain::model::events::{Click, Engagement, EngagementEvent, EventKind, Machine};
+use muster_domain::model::events::{Engagement, EngagementEvent, EventKind, Machine, Seen};
 use muster_domain::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo, TenantNo};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,10 +37,21 @@ impl EventRow {
         self.machine.is_none()
     }
 
+    /// Whether somebody, or something, came by.
+    pub(super) fn is_visit(&self) -> bool {
+        matches!(self.mail.kind, EventKind::Opened | EventKind::Clicked)
+    }
+
+    /// What it may change: a visit to the hidden link what is known of opens, too.
+    pub(super) fn touched(&self) -> impl Iterator<Item = Mail> {
+        let opened = Mail { kind: EventKind::Opened, ..self.mail };
+        let is_trap = self.mail.kind == EventKind::Clicked && self.link == LinkNo(0);
+        std::iter::once(self.mail).chain(is_trap.then_some(opened))
+    }
+
     /// The line of the mail, and that of the link if it has one.
     pub(super) fn lines(&self) -> impl Iterator<Item = Line> {
-        let line = |link| Line { mail: self.mail, link };
-        std::iter::once(line(LinkNo(0))).chain((self.link != LinkNo(0)).then(|| line(self.link)))
+        Line::all_of(self.mail, a_link(self.link.0))
     }
 }
 
@@ -97,6 +108,11 @@ fn bind_mails<'a>(query: Prepared, tenant: TenantNo, mails: impl Iterator<Item =
         .bind::<Array<SmallInt>, _>(keys().map(|key| key.step.0).collect::<Vec<_>>())
         .bind::<Array<Integer>, _>(keys().map(|key| key.pass.0).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(mails.map(|mail| letter(mail.kind.code())).collect::<Vec<_>>())
+}
+
+/// Rows say 0 for no link.
+fn a_link(no: i64) -> Option<LinkNo> {
+    (no != 0).then_some(LinkNo(no))
 }
 
 fn letter(code: u8) -> String {
@@ -200,7 +216,38 @@ pub(super) async fn insert(
 }
 
 #[derive(QueryableByName)]
-struct ClickRow {
+struct TrapRow {
+    #[diesel(embed)]
+    key: Key,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+}
+
+/// When the hidden link of these mails was followed; nothing of mails of which it was not.
+pub(super) async fn trapped(
+    conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
+    mails: &BTreeSet<Mail>,
+) -> StoreResult<BTreeMap<DeliveryKey, Vec<DateTime<Utc>>>> {
+    let clicked: BTreeSet<Mail> = mails.iter().map(|mail| Mail { kind: EventKind::Clicked, ..*mail }).collect();
+    if clicked.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = "SELECT e.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::text[]) \
+            AS u (campaign_no, contact_no, step, pass, kind) CROSS JOIN LATERAL ( \
+        SELECT campaign_no, contact_no, step, pass, kind, at FROM events WHERE tenant_no = $1 \
+        AND campaign_no = u.campaign_no AND contact_no = u.contact_no AND step = u.step AND pass = u.pass \
+        AND kind = u.kind::\"char\" AND link = 0 OFFSET 0) e";
+    let rows: Vec<TrapRow> = bind_mails(prepared(sql), tenant, clicked.iter()).get_results(conn).await.store()?;
+    let mut trapped: BTreeMap<DeliveryKey, Vec<DateTime<Utc>>> = BTreeMap::new();
+    for row in rows {
+        trapped.entry(row.key.mail(tenant)?.delivery).or_default().push(row.at);
+    }
+    Ok(trapped)
+}
+
+#[derive(QueryableByName)]
+struct SeenRow {
     #[diesel(embed)]
     key: Key,
     #[diesel(sql_type = SqlUuid)]
@@ -213,24 +260,27 @@ struct ClickRow {
     machine: Option<u8>,
 }
 
-/// Every click of these mails.
-pub(super) async fn clicks(
+/// Everything of these kinds that was seen of these mails.
+pub(super) async fn seen(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
     mails: Vec<Mail>,
-) -> StoreResult<BTreeMap<Mail, Vec<Click>>> {
+) -> StoreResult<BTreeMap<Mail, Vec<Seen>>> {
+    if mails.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let sql = "SELECT e.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::text[]) \
             AS u (campaign_no, contact_no, step, pass, kind) CROSS JOIN LATERAL ( \
         SELECT campaign_no, contact_no, step, pass, kind, id, link, at, machine FROM events WHERE tenant_no = $1 \
         AND campaign_no = u.campaign_no AND contact_no = u.contact_no AND step = u.step AND pass = u.pass \
         AND kind = u.kind::\"char\" OFFSET 0) e";
-    let rows: Vec<ClickRow> = bind_mails(prepared(sql), tenant, mails.iter()).get_results(conn).await.store()?;
-    let mut clicks: BTreeMap<Mail, Vec<Click>> = BTreeMap::new();
+    let rows: Vec<SeenRow> = bind_mails(prepared(sql), tenant, mails.iter()).get_results(conn).await.store()?;
+    let mut seen: BTreeMap<Mail, Vec<Seen>> = BTreeMap::new();
     for row in rows {
-        let click = Click { id: row.id, at: row.at, link: LinkNo(row.link), human: row.machine.is_none() };
-        clicks.entry(row.key.mail(tenant)?).or_default().push(click);
+        let one = Seen { id: row.id, at: row.at, link: a_link(row.link), human: row.machine.is_none() };
+        seen.entry(row.key.mail(tenant)?).or_default().push(one);
     }
-    Ok(clicks)
+    Ok(seen)
 }
 
 /// Takes events for a program's.

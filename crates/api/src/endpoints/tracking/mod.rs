@@ -4,11 +4,11 @@ mod agent;
 mod passage;
 pub(crate) mod record_click;
 pub(crate) mod record_open;
+pub(crate) mod record_trap;
 
 use actix_web::HttpRequest;
 use muster_domain::model::delivery::DeliveryKey;
-use muster_domain::model::events::ClickedLink;
-use muster_domain::usecases::record_engagement::Visit;
+use muster_domain::usecases::record_engagement::{Place, Visit};
 use uuid::Uuid;
 
 /// The token of the address, as it was sent: whatever it is, it is looked at as a token.
@@ -17,6 +17,6 @@ fn token(request: &HttpRequest) -> &str {
 }
 
 /// The visit that a request is.
-fn visit(request: &HttpRequest, delivery: DeliveryKey, link: Option<ClickedLink>) -> Visit {
-    Visit { id: Uuid::now_v7(), delivery, link, machine: agent::machine(request) }
+fn visit(request: &HttpRequest, delivery: DeliveryKey, place: Place) -> Visit {
+    Visit { id: Uuid::now_v7(), delivery, place, machine: agent::machine(request) }
 }

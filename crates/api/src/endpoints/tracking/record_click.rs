@@ -6,6 +6,7 @@ use crate::endpoints::unsubscribing::page::Page;
 use crate::state::ApiState;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use muster_domain::usecases::record_engagement::Place;
 
 /// Notes that a link of a mail was followed, and leads to the address that stood in that mail and to no other.
 #[utoipa::path(
@@ -26,7 +27,7 @@ pub(crate) async fn record_click(state: web::Data<ApiState>, request: HttpReques
     let Some(link) = state.tokens.open_link(token(&request)) else {
         return Page::NoSuchLink.answer(StatusCode::NOT_FOUND);
     };
-    if state.ingest.keep(visit(&request, link.delivery, Some(link.link))).await.is_err() {
+    if state.ingest.keep(visit(&request, link.delivery, Place::Link(link.link))).await.is_err() {
         return passage(&link.target);
     }
     HttpResponse::Found()

@@ -5,6 +5,7 @@ use crate::state::ApiState;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use muster_domain::ports::tokens::TokenPurpose;
+use muster_domain::usecases::record_engagement::Place;
 
 /// One transparent pixel.
 const GIF: &[u8; 43] =
@@ -26,7 +27,7 @@ const GIF: &[u8; 43] =
 pub(crate) async fn record_open(state: web::Data<ApiState>, request: HttpRequest) -> HttpResponse {
     let delivery = token(&request).strip_suffix(".gif").and_then(|token| state.tokens.open(TokenPurpose::Open, token));
     let status = match delivery {
-        Some(delivery) if state.ingest.keep(visit(&request, delivery, None)).await.is_err() => {
+        Some(delivery) if state.ingest.keep(visit(&request, delivery, Place::Image)).await.is_err() => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ => StatusCode::OK,

@@ -1,4 +1,4 @@
-//! Telling a scanner that follows every link from a person who follows some.
+//! Telling scanners, which follow every link or the one that no person sees, from people, who follow some.
 
 use crate::model::ids::LinkNo;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,35 +8,43 @@ use uuid::Uuid;
 /// Within this long a program follows every link; a person does not.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(2);
 
-/// A click as a row keeps it.
+/// An open or a click as a row keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Click {
+pub struct Seen {
     /// Its name.
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// On which link.
-    pub link: LinkNo,
+    /// On which link; `None` for the image, and for the link that no person sees.
+    pub link: Option<LinkNo>,
     /// As far as is known by now, by a person.
     pub human: bool,
+}
+
+/// Whether what was seen `at` that time is the doing of whoever followed the hidden link at one of `trapped`: within two
+/// seconds, before or after. Decided from the times alone, in whatever order they came to be known.
+pub fn caught(at: DateTime<Utc>, trapped: &[DateTime<Utc>]) -> bool {
+    trapped.iter().any(|trap| (*trap - at).abs() <= AT_ONCE)
 }
 
 /// The clicks of one mail that lie within two seconds in which each of its `links` links was followed, as indices.
 ///
 /// Decided from the set of clicks alone, in whatever order they came to be known. A mail with a single link says
 /// nothing: everybody who follows it follows all.
-pub fn swept(clicks: &[Click], links: i16) -> Vec<usize> {
+pub fn swept(clicks: &[Seen], links: i16) -> Vec<usize> {
     let links = usize::try_from(links).unwrap_or(0);
     if links < 2 || clicks.len() < links {
         return Vec::new();
     }
-    let mut order: Vec<usize> = (0..clicks.len()).collect();
-    order.sort_by_key(|index| clicks[*index].at);
-    let (mut found, mut first, mut within) = (vec![false; clicks.len()], 0, HashMap::<LinkNo, usize>::new());
+    let followed = |index: &usize| Some((*index, clicks[*index].at, clicks[*index].link?));
+    let mut order: Vec<_> = (0..clicks.len()).filter_map(|index| followed(&index)).collect();
+    order.sort_by_key(|(_, at, _)| *at);
+    let (mut found, mut first, mut within) = (vec![false; order.len()], 0, HashMap::<LinkNo, usize>::new());
     for last in 0..order.len() {
-        *within.entry(clicks[order[last]].link).or_default() += 1;
-        while clicks[order[last]].at - clicks[order[first]].at > AT_ONCE {
-            let link = clicks[order[first]].link;
+        let (_, now, link) = order[last];
+        *within.entry(link).or_default() += 1;
+        while now - order[first].1 > AT_ONCE {
+            let (_, _, link) = order[first];
             if let Some(count) = within.get_mut(&link) {
                 *count -= 1;
                 if *count == 0 {
@@ -49,18 +57,23 @@ pub fn swept(clicks: &[Click], links: i16) -> Vec<usize> {
             found[first..=last].fill(true);
         }
     }
-    order.iter().zip(found).filter_map(|(index, found)| found.then_some(*index)).collect()
+    order.iter().zip(found).filter_map(|((index, ..), found)| found.then_some(*index)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn clicks(of: &[(i64, i64)]) -> Vec<Click> {
-        let click = |(millis, link): &(i64, i64)| Click {
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(millis).unwrap()
+    }
+
+    /// Link 0 is the hidden one.
+    fn clicks(of: &[(i64, i64)]) -> Vec<Seen> {
+        let click = |(millis, link): &(i64, i64)| Seen {
             id: Uuid::nil(),
-            at: DateTime::from_timestamp_millis(*millis).unwrap(),
-            link: LinkNo(*link),
+            at: at(*millis),
+            link: (*link != 0).then_some(LinkNo(*link)),
             human: true,
         };
         of.iter().map(click).collect()
@@ -82,6 +95,23 @@ mod tests {
     #[test]
     fn a_person_who_comes_later_is_a_person() {
         assert_eq!(found(&[(60_000, 2), (100, 2), (0, 1)], 2), [1, 2]);
+    }
+
+    #[test]
+    fn the_hidden_link_is_none_of_the_links() {
+        assert!(found(&[(0, 1), (1, 0), (2, 0)], 2).is_empty());
+        assert_eq!(found(&[(0, 1), (1, 0), (2, 2)], 2), [0, 2]);
+    }
+
+    #[test]
+    fn what_is_seen_within_two_seconds_of_the_hidden_link_is_a_programs() {
+        let trapped = [at(10_000), at(60_000)];
+        for (millis, expected) in
+            [(7_999, false), (8_000, true), (10_000, true), (12_000, true), (12_001, false), (61_000, true)]
+        {
+            assert_eq!(caught(at(millis), &trapped), expected, "{millis}");
+        }
+        assert!(!caught(at(0), &[]));
     }
 
     #[test]
