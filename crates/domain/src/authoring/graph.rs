@@ -5,11 +5,13 @@
 
 mod walk;
 
+use crate::authoring::mails::{Own, settle};
 use crate::authoring::step_input::{StepBody, StepInput, TargetRef};
 use crate::model::campaign::CampaignType;
 use crate::model::field::Field;
-use crate::model::ids::{StepId, StepNo};
+use crate::model::ids::{CampaignId, StepId, StepNo};
 use crate::model::problem::FieldProblems;
+use crate::model::rules::Mails;
 use crate::model::sequence::{Explicit, MAX_STEPS, Sequence, Step, StepAction, StepKind, StepType, Target};
 use crate::ports::campaigns::RegisteredStep;
 use crate::ports::templates::Templates;
@@ -17,10 +19,16 @@ use std::collections::BTreeMap;
 
 /// What a sequence is judged against.
 pub struct Authoring<'a> {
+    /// Its campaign.
+    pub campaign: CampaignId,
     /// The kind of its campaign.
     pub kind: CampaignType,
+    /// Whether the campaign was launched: steps that are taken out of it stay known.
+    pub launched: bool,
     /// The steps whose ids may be named.
     pub registered: &'a [RegisteredStep],
+    /// What the workspace has of what conditions name.
+    pub mails: &'a Mails,
     /// The template engine.
     pub templates: &'a dyn Templates,
 }
@@ -82,6 +90,11 @@ impl Plan {
                 (no, ids.next()?)
             });
         }
+        let named: Vec<StepId> = names.iter().map(|(_, id)| *id).collect();
+        let settled = |mut rule| {
+            settle(&mut rule, &named);
+            rule
+        };
         let target = |to: To| match to {
             To::End => Target::End,
             To::Place(place) => names.get(place).map_or(Target::End, |(no, _)| Target::Step(*no)),
@@ -93,7 +106,7 @@ impl Plan {
                 StepBody::Wait(wait) => StepKind::Wait { wait, next },
                 StepBody::Action(action) => StepKind::Action { action, next },
                 StepBody::Condition(rule) => StepKind::Condition {
-                    rule,
+                    rule: settled(rule),
                     on_true: target(step.links.on_true),
                     on_false: target(step.links.on_false),
                 },
@@ -116,10 +129,13 @@ pub fn plan(inputs: &[StepInput], authoring: &Authoring<'_>) -> Result<Plan, Fie
     }
     let mut steps = Vec::with_capacity(inputs.len());
     let names = names(inputs, &mut problems);
+    let Authoring { campaign, launched: keeps, mails: known, .. } = *authoring;
+    let own_steps = Own { campaign, keeps, names: &names, inputs, known };
     for (place, input) in inputs.iter().enumerate() {
         let mut own = FieldProblems::default();
         let known = known_step(input, authoring.registered, &mut own);
-        let body = input.body(authoring.kind, authoring.templates, &mut own);
+        let named = own_steps.named(input, &mut own);
+        let body = named.body(authoring.kind, authoring.templates, &mut own);
         let links = link(input, place, inputs.len(), &names, &mut own);
         problems.extend_under(&format!("/{place}"), own);
         if let Some(body) = body {

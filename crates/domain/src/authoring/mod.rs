@@ -3,4 +3,5 @@
 //! It stands outside `model` because it asks the template engine, through its port, whether a template parses.
 
 pub mod graph;
+pub mod mails;
 pub mod step_input;

@@ -5,6 +5,7 @@ use crate::model::campaign::{Campaign, CampaignContent, CampaignType};
 use crate::model::figures::Counts;
 use crate::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepId, StepNo, UserId};
 use crate::model::lifecycle::Status;
+use crate::model::rules::Mails;
 use crate::model::sequence::{Sequence, StepType};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -135,6 +136,8 @@ pub trait CampaignRepo: Send {
     async fn sequence(&mut self, campaign: &Campaign, version: SequenceVersion) -> StoreResult<Sequence>;
     /// Every step that keeps its number: those of the sequence and, once it was launched, those removed since.
     async fn registered_steps(&mut self, campaign: &Campaign) -> StoreResult<Vec<RegisteredStep>>;
+    /// Those of these campaigns and steps that this workspace has, the steps with their campaigns and types.
+    async fn known_mails(&mut self, named: &Mails) -> StoreResult<Mails>;
     /// Ids for new steps.
     async fn new_step_ids(&mut self, count: usize) -> StoreResult<Vec<StepId>>;
     /// Stores `sequence` as version `campaign.sequence_version`, which must be new, and registers its steps. Before the

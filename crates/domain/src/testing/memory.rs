@@ -4,6 +4,7 @@ use super::builders::a_campaign;
 use crate::model::campaign::{Campaign, EnrollmentState};
 use crate::model::ids::{CampaignId, CampaignNo, SegmentNo, SequenceVersion, StepId};
 use crate::model::lifecycle::Lifecycle;
+use crate::model::rules::Mails;
 use crate::model::sequence::Sequence;
 use crate::ports::campaigns::{MockCampaignRepo, NewCampaign, RegisteredStep, Saved};
 use std::collections::BTreeMap;
@@ -57,6 +58,19 @@ impl Memory {
         Saved::Stored
     }
 
+    fn known(&self, named: &Mails) -> Mails {
+        let campaigns = self.campaigns.iter().filter(|campaign| named.campaigns.contains(&campaign.id));
+        let steps = self
+            .campaigns
+            .iter()
+            .flat_map(|campaign| self.registered(campaign).into_iter().map(|step| (campaign.id, step)));
+        let steps = steps.filter(|(_, step)| named.steps.contains_key(&step.id));
+        Mails {
+            campaigns: campaigns.map(|campaign| campaign.id).collect(),
+            steps: steps.map(|(campaign, step)| (step.id, Some((campaign, step.step_type)))).collect(),
+        }
+    }
+
     fn registered(&self, campaign: &Campaign) -> Vec<RegisteredStep> {
         let versions = self.sequences.iter().filter(|((no, _), _)| *no == campaign.no);
         let mut steps: Vec<_> = versions
@@ -99,6 +113,7 @@ pub fn remembering(campaigns: Vec<Campaign>) -> MockCampaignRepo {
         memory.sequences.get(&(campaign.no, version)).cloned().unwrap_or_default()
     });
     on!(expect_registered_steps, |memory, campaign| memory.registered(campaign));
+    on!(expect_known_mails, |memory, named| memory.known(named));
     on!(expect_new_step_ids, |memory, count| {
         let from = memory.ids + 1;
         memory.ids += count as u128;

@@ -1,9 +1,9 @@
 //! Change a segment's name or rules.
 
-use super::create_segment::define;
+use super::create_segment::{check_mails, define};
 use crate::model::ids::SegmentId;
 use crate::model::problem::FieldProblems;
-use crate::model::segment::{MAX_NAME, Segment};
+use crate::model::segment::{MAX_NAME, Segment, SegmentDefinition};
 use crate::model::text::check_line;
 use crate::ports::store::{StoreError, Tx};
 use serde_json::Value;
@@ -46,6 +46,9 @@ pub async fn change_segment(tx: &mut Tx, command: ChangeSegment) -> Result<Segme
     if let Some(rules) = &command.rules
         && let Some(definition) = problems.keep("", define(segment.definition.kind(), Some(rules)))
     {
+        if let SegmentDefinition::Dynamic(rule) = &definition {
+            check_mails(tx, rule, &mut problems).await?;
+        }
         segment.definition = definition;
     }
     problems.into_result().map_err(ChangeSegmentError::Invalid)?;

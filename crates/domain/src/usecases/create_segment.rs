@@ -1,10 +1,11 @@
 //! Make a segment.
 
+use super::replace_steps::known_mails;
 use crate::model::problem::FieldProblems;
-use crate::model::rules::Rule;
+use crate::model::rules::{Mails, Rule};
 use crate::model::segment::{MAX_NAME, Segment, SegmentDefinition, SegmentKind};
 use crate::model::text::check_line;
-use crate::ports::store::{StoreError, Tx};
+use crate::ports::store::{StoreError, StoreResult, Tx};
 use serde_json::Value;
 
 /// What the segment is to be.
@@ -35,6 +36,9 @@ pub async fn create_segment(tx: &mut Tx, command: CreateSegment) -> Result<Segme
     let name = command.name.trim();
     check_line(&mut problems, "/name", name, MAX_NAME);
     let definition = problems.keep("", define(command.kind, command.rules.as_ref()));
+    if let Some(SegmentDefinition::Dynamic(rule)) = &definition {
+        check_mails(tx, rule, &mut problems).await?;
+    }
     let definition = match (definition, problems.into_result()) {
         (Some(definition), Ok(())) => definition,
         (_, checked) => return Err(CreateSegmentError::Invalid(checked.err().unwrap_or_default())),
@@ -60,6 +64,16 @@ pub(super) fn parse_rules(rules: &Value) -> Result<Rule, FieldProblems> {
     let mut problems = FieldProblems::default();
     let parsed = problems.keep("/rules", Rule::parse(rules));
     parsed.ok_or(problems)
+}
+
+/// Notes what rules name of campaigns and steps that this workspace does not have.
+pub(super) async fn check_mails(tx: &mut Tx, rule: &Rule, problems: &mut FieldProblems) -> StoreResult<()> {
+    let rules = serde_json::to_value(rule).unwrap_or_default();
+    let known = known_mails(tx, Mails::named_in(&rules)).await?;
+    let mut own = FieldProblems::default();
+    known.check(&rules, &mut own);
+    problems.extend_under("/rules", own);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! See whom rules would reach before they are stored.
 
-use super::create_segment::parse_rules;
+use super::create_segment::{check_mails, parse_rules};
 use crate::model::contact::Contact;
 use crate::model::problem::FieldProblems;
 use crate::ports::segments::Audience;
@@ -32,7 +32,11 @@ pub enum PreviewSegmentError {
 
 /// Counts the contacts for whom `rules` hold and shows some of them.
 pub async fn preview_segment(tx: &mut Tx, rules: &Value) -> Result<Preview, PreviewSegmentError> {
-    let audience = Audience::Matching(parse_rules(rules).map_err(PreviewSegmentError::Invalid)?);
+    let rule = parse_rules(rules).map_err(PreviewSegmentError::Invalid)?;
+    let mut problems = FieldProblems::default();
+    check_mails(tx, &rule, &mut problems).await?;
+    problems.into_result().map_err(PreviewSegmentError::Invalid)?;
+    let audience = Audience::Matching(rule);
     let count = tx.segments().count_members(&audience).await?;
     let sample = tx.segments().list_members(&audience, None, SAMPLE).await?;
     Ok(Preview { count, sample })

@@ -4,14 +4,16 @@ use super::change_campaign::{ChangeError, open, save};
 use super::get_steps::{CampaignSteps, with_counts};
 use super::launch_campaign::entry;
 use crate::authoring::graph::{Authoring, plan};
+use crate::authoring::mails::named_by;
 use crate::authoring::step_input::StepInput;
 use crate::model::campaign::Campaign;
 use crate::model::field::Field;
 use crate::model::ids::{CampaignId, SequenceVersion, StepNo};
 use crate::model::lifecycle::{Action, Status};
 use crate::model::problem::{FieldProblem, FieldProblems};
+use crate::model::rules::Mails;
 use crate::model::sequence::Sequence;
-use crate::ports::store::Tx;
+use crate::ports::store::{StoreResult, Tx};
 use crate::ports::templates::Templates;
 use std::collections::BTreeSet;
 
@@ -119,7 +121,15 @@ pub(super) async fn write_sequence(
     pointers: &Pointers,
 ) -> Result<CampaignSteps, ChangeError> {
     let registered = tx.campaigns().registered_steps(&campaign).await?;
-    let authoring = Authoring { kind: campaign.campaign_type, registered: &registered, templates };
+    let mails = known_mails(tx, named_by(&inputs)).await?;
+    let authoring = Authoring {
+        campaign: campaign.id,
+        kind: campaign.campaign_type,
+        launched: campaign.was_launched(),
+        registered: &registered,
+        mails: &mails,
+        templates,
+    };
     let plan = plan(&inputs, &authoring).map_err(|problems| ChangeError::Invalid(pointers.relabel(problems)))?;
     // Before the first launch nothing refers to a number, so that editing a draft does not use them up.
     let first = if campaign.was_launched() { campaign.next_step_no } else { StepNo(plan.last_no().0 + 1) };
@@ -137,6 +147,11 @@ pub(super) async fn write_sequence(
     tx.campaigns().add_sequence(&campaign, &sequence).await?;
     let campaign = save(tx, &campaign).await?;
     Ok(with_counts(tx, campaign, sequence).await?)
+}
+
+/// Those of these campaigns and steps that the workspace has.
+pub(super) async fn known_mails(tx: &mut Tx, named: Mails) -> StoreResult<Mails> {
+    if named.is_empty() { Ok(named) } else { tx.campaigns().known_mails(&named).await }
 }
 
 /// The campaign, open for changes of its steps, with the steps as their author would write them.

@@ -449,11 +449,11 @@ async fn the_conditions_of_a_copy_speak_of_the_copy() {
     let app = TestApp::start().await;
     let segment = app.post("/api/segments", json!({"name": "all", "kind": "static"})).await.id();
     let campaign = json!({"name": "c", "campaignType": "drip", "segmentId": segment, "fromEmail": "news@x.test", "fromName": "News"});
+    let elsewhere = app.post("/api/campaigns", campaign.clone()).await.assert_status(201).id();
     let id = app.post("/api/campaigns", campaign).await.assert_status(201).id();
     let steps = format!("/api/campaigns/{id}/steps");
     let made = app.put(&steps, json!({"steps": [mail("<p>1</p>")]})).await.json;
     let first = made["data"][0]["id"].clone();
-    let elsewhere = json!("0199a1b2-0000-7000-8000-000000000001");
     let rules = json!({"any": [
         {"field": "opened", "op": "eq", "value": {"campaignId": id, "stepId": first, "withinDays": 3}},
         {"not": {"field": "received", "op": "eq", "value": {"campaignId": elsewhere}}},
@@ -474,6 +474,69 @@ async fn the_conditions_of_a_copy_speak_of_the_copy() {
             {"not": {"field": "received", "op": "eq", "value": {"campaignId": elsewhere}}},
         ]})
     );
+}
+
+#[tokio::test]
+async fn a_condition_names_mails_that_there_are() {
+    let app = TestApp::start().await;
+    let segment = app.post("/api/segments", json!({"name": "all", "kind": "static"})).await.id();
+    let campaign = json!({"name": "c", "campaignType": "drip", "segmentId": segment, "fromEmail": "news@x.test", "fromName": "News"});
+    let (other, id) =
+        (app.post("/api/campaigns", campaign.clone()).await.id(), app.post("/api/campaigns", campaign).await.id());
+    let theirs = app.put(&format!("/api/campaigns/{other}/steps"), json!({"steps": [mail("<p>1</p>")]})).await.json["data"][0]["id"].clone();
+    let steps = |which: Value| {
+        let mut first = mail("<p>1</p>");
+        first["key"] = json!("first");
+        let wait = json!({"key": "wait", "stepType": "wait", "waitDuration": {"value": 1, "unit": "days"}});
+        let rule = json!({"all": [{"not": {"field": "opened", "op": "eq", "value": which}}]});
+        let condition = json!({"stepType": "condition", "name": "?", "conditionRules": rule, "trueNextStepId": "last", "falseNextStepId": "end"});
+        let mut last = mail("<p>2</p>");
+        last["key"] = json!("last");
+        json!({"steps": [first, wait, condition, last]})
+    };
+    let path = format!("/api/campaigns/{id}/steps");
+    let nowhere = "0199a1b2-0000-7000-8000-000000000001";
+    for (which, field, code) in [
+        (json!({"stepId": "frist"}), "stepId", "unknown_step"),
+        (json!({"stepId": nowhere}), "stepId", "unknown_step"),
+        (json!({"stepId": "wait"}), "stepId", "not_an_email"),
+        (json!({"campaignId": other, "stepId": "first"}), "stepId", "invalid_id"),
+        (json!({"campaignId": other, "stepId": nowhere}), "stepId", "unknown_step"),
+        (json!({"campaignId": nowhere}), "campaignId", "unknown_campaign"),
+    ] {
+        let answer = app.put(&path, steps(which)).await;
+        let pointer = format!("/steps/2/conditionRules/all/0/not/value/{field}");
+        answer.assert_problem(422, "validation_failed");
+        let told: Vec<_> = answer.json["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|e| (e["pointer"].clone(), e["code"].clone()))
+            .collect();
+        assert_eq!(told, [(json!(pointer), json!(code))], "{}", answer.text);
+    }
+    let asked = |answer: &Answer| answer.json["data"][2]["conditionRules"]["all"][0]["not"]["value"].clone();
+    let with_key = app.put(&path, steps(json!({"stepId": "last", "withinDays": 3}))).await;
+    let last = with_key.assert_status(200).json["data"][3]["id"].clone();
+    assert_eq!(asked(&with_key), json!({"stepId": last, "withinDays": 3}), "a step further down, too");
+    let elsewhere = json!({"campaignId": other, "stepId": theirs});
+    assert_eq!(asked(app.put(&path, steps(elsewhere.clone())).await.assert_status(200)), elsewhere);
+    // What names the copied campaign's own step by key names the copy's.
+    app.put(&path, steps(json!({"stepId": "first"}))).await.assert_status(200);
+    let copy = app.post_empty(&format!("/api/campaigns/{id}/clone")).await.assert_status(201).id();
+    let copied = app.get(&format!("/api/campaigns/{copy}/steps")).await;
+    assert_eq!(asked(&copied)["stepId"], copied.json["data"][0]["id"]);
+
+    let rules = |which: Value| json!({"field": "opened", "op": "eq", "value": which});
+    let preview = app.post("/api/segments/preview", json!({"rules": rules(json!({"stepId": nowhere}))})).await;
+    preview.assert_problem(422, "validation_failed");
+    assert_eq!(preview.json["errors"][0]["pointer"], "/rules/value/stepId");
+    let made = app.post("/api/segments", json!({"name": "s", "kind": "dynamic", "rules": rules(elsewhere)})).await;
+    let segment = format!("/api/segments/{}", made.assert_status(201).id());
+    let crossed = json!({"rules": rules(json!({"campaignId": id, "stepId": theirs}))});
+    app.patch(&segment, crossed).await.assert_problem(422, "validation_failed");
+    let unknown = json!({"name": "t", "kind": "dynamic", "rules": rules(json!({"campaignId": nowhere}))});
+    assert_eq!(app.post("/api/segments", unknown).await.json["errors"][0]["pointer"], "/rules/value/campaignId");
 }
 
 /// The server crashes and is started again, again and again, while mails are opened and links followed.

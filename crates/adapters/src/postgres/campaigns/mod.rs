@@ -13,6 +13,7 @@ use muster_domain::model::address::EmailAddress;
 use muster_domain::model::campaign::{Campaign, EnrollmentState};
 use muster_domain::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepId};
 use muster_domain::model::lifecycle::Lifecycle;
+use muster_domain::model::rules::Mails;
 use muster_domain::model::sequence::Sequence;
 use muster_domain::ports::campaigns::{
     CampaignQuery, CampaignRepo, CampaignSummary, NewCampaign, RegisteredStep, Saved,
@@ -205,6 +206,11 @@ impl CampaignRepo for PgUnit {
 
     async fn registered_steps(&mut self, campaign: &Campaign) -> StoreResult<Vec<RegisteredStep>> {
         steps::registered(self.conn(), campaign).await
+    }
+
+    async fn known_mails(&mut self, named: &Mails) -> StoreResult<Mails> {
+        let of = self.of();
+        steps::known_mails(self.conn(), of, named).await
     }
 
     async fn new_step_ids(&mut self, count: usize) -> StoreResult<Vec<StepId>> {

@@ -1,6 +1,6 @@
 //! Versions of sequences, and the register of steps.
 
-use crate::postgres::schema::{campaign_steps, links, sequence_versions};
+use crate::postgres::schema::{campaign_steps, campaigns, links, sequence_versions};
 use crate::postgres::{StoreErrorExt, internal};
 use crate::tracking::HtmlTracker;
 use chrono::{DateTime, Utc};
@@ -8,10 +8,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::campaign::Campaign;
-use muster_domain::model::ids::{SequenceVersion, StepId, StepNo};
+use muster_domain::model::ids::{CampaignId, SequenceVersion, StepId, StepNo};
+use muster_domain::model::rules::Mails;
 use muster_domain::model::sequence::{Sequence, StepKind, StepType};
 use muster_domain::ports::campaigns::RegisteredStep;
-use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::store::{StoreError, StoreResult, Workspace};
 use muster_domain::ports::tracking::Tracker;
 use uuid::Uuid;
 
@@ -59,15 +60,42 @@ pub(super) async fn registered(conn: &mut AsyncPgConnection, campaign: &Campaign
         .await
         .store()?;
     rows.into_iter()
-        .map(|(no, id, step_type)| {
-            let step_type = StepType::parse(&step_type).ok_or(StoreError::Corrupt {
-                table: "campaign_steps",
-                column: "step_type",
-                id: id.to_string(),
-            })?;
-            Ok(RegisteredStep { no: StepNo(no), id: StepId(id), step_type })
+        .map(|(no, id, of_type)| {
+            Ok(RegisteredStep { no: StepNo(no), id: StepId(id), step_type: step_type(id, &of_type)? })
         })
         .collect()
+}
+
+fn step_type(id: Uuid, name: &str) -> StoreResult<StepType> {
+    let corrupt = || StoreError::Corrupt { table: "campaign_steps", column: "step_type", id: id.to_string() };
+    StepType::parse(name).ok_or_else(corrupt)
+}
+
+/// Those of these campaigns and steps that the workspace has.
+pub(super) async fn known_mails(conn: &mut AsyncPgConnection, of: Workspace, named: &Mails) -> StoreResult<Mails> {
+    let ours = campaigns::tenant_no.eq(of.tenant.0).and(campaigns::workspace_no.eq(of.workspace.0));
+    let known: Vec<Uuid> = campaigns::table
+        .filter(ours)
+        .filter(campaigns::id.eq_any(named.campaigns.iter().map(|id| id.0)))
+        .select(campaigns::id)
+        .load(conn)
+        .await
+        .store()?;
+    let same =
+        campaigns::tenant_no.eq(campaign_steps::tenant_no).and(campaigns::campaign_no.eq(campaign_steps::campaign_no));
+    let steps: Vec<(Uuid, Uuid, String)> = campaign_steps::table
+        .inner_join(campaigns::table.on(same))
+        .filter(ours)
+        .filter(campaign_steps::tenant_no.eq(of.tenant.0))
+        .filter(campaign_steps::id.eq_any(named.steps.keys().map(|id| id.0)))
+        .select((campaign_steps::id, campaigns::id, campaign_steps::step_type))
+        .load(conn)
+        .await
+        .store()?;
+    let steps = steps
+        .into_iter()
+        .map(|(id, campaign, of_type)| Ok((StepId(id), Some((CampaignId(campaign), step_type(id, &of_type)?)))));
+    Ok(Mails { campaigns: known.into_iter().map(CampaignId).collect(), steps: steps.collect::<StoreResult<_>>()? })
 }
 
 /// Stores the campaign's newest version and brings the register up to date.

@@ -59,7 +59,8 @@ fn to(name: &str) -> Field<TargetRef> {
 fn judge(kind: CampaignType, registered: &[RegisteredStep], inputs: &[StepInput]) -> Result<Plan, FieldProblems> {
     let mut templates = MockTemplates::new();
     templates.expect_check().returning(|_, _| Ok(()));
-    plan(inputs, &Authoring { kind, registered, templates: &templates })
+    let (campaign, mails) = (CampaignId(Uuid::nil()), Mails::default());
+    plan(inputs, &Authoring { campaign, kind, launched: false, registered, mails: &mails, templates: &templates })
 }
 
 fn drip(inputs: &[StepInput]) -> Result<Sequence, FieldProblems> {

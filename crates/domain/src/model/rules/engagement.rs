@@ -103,9 +103,13 @@ impl Engaged {
             match name.as_str() {
                 "campaignId" => self.campaign = id(&mut problems).map(CampaignId),
                 "stepId" => self.step = id(&mut problems).map(StepId),
-                "url" if self.did == Did::Clicked => match part.as_str().filter(|url| !url.is_empty()) {
-                    Some(url) => self.link = Some(LinkNo::of(url)),
-                    None => problems.add(pointer, "invalid_type", "the address of a link, as its author wrote it"),
+                "url" if self.did == Did::Clicked => match part.as_str().map(str::trim) {
+                    Some(url) if may_be_followed(url) => self.link = Some(LinkNo::of(url)),
+                    Some(url) if !url.is_empty() => {
+                        let detail = "only links that begin with http://, https:// or a placeholder are counted";
+                        problems.add(pointer, "never_counted", detail);
+                    }
+                    _ => problems.add(pointer, "invalid_type", "the address of a link, as its author wrote it"),
                 },
                 "withinDays" => match part.as_i64().and_then(|days| i32::try_from(days).ok()) {
                     Some(days) if (1..=MAX_DAYS).contains(&days) => self.within_days = Some(days),
@@ -123,6 +127,12 @@ impl Engaged {
         }
         problems.into_result().map(|()| self)
     }
+}
+
+/// Whether a link that its author wrote so can ever be counted: of everything else no click is known.
+fn may_be_followed(url: &str) -> bool {
+    let web = |(scheme, _): (&str, &str)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    url.starts_with("{{") || url.starts_with("{%") || url.split_once("://").is_some_and(web)
 }
 
 #[cfg(test)]
@@ -154,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn whatever_link_may_be_counted_can_be_asked_for() {
+        for url in ["https://x.test/{{ id }}", "HTTP://x.test", "{{ url }}", "{% if a %}https://a.test{% endif %}"] {
+            let (asked, _) = Engaged::read(Did::Clicked, Op::Eq, &json!({"url": format!(" {url} ")})).unwrap();
+            assert_eq!(asked.link, Some(LinkNo::of(url)), "{url}");
+        }
+    }
+
+    #[test]
     fn flaws_are_named_where_they_are() {
         let rule = |field: &str, op: &str, value: Value| json!({"all": [{"field": field, "op": op, "value": value}]});
         for (json, pointer, code) in [
@@ -163,6 +181,8 @@ mod tests {
             (rule("opened", "in", json!([ID])), "/all/0/op", "op_not_allowed"),
             (rule("opened", "eq", json!({"url": "https://x.test/"})), "/all/0/value/url", "unknown_field"),
             (rule("clicked", "eq", json!({"url": ""})), "/all/0/value/url", "invalid_type"),
+            (rule("clicked", "eq", json!({"url": "mailto:a@x.test"})), "/all/0/value/url", "never_counted"),
+            (rule("clicked", "eq", json!({"url": "/pricing"})), "/all/0/value/url", "never_counted"),
             (rule("received", "eq", json!({"campaignId": "mine"})), "/all/0/value/campaignId", "invalid_id"),
             (rule("replied", "eq", json!({"stepId": 7})), "/all/0/value/stepId", "invalid_id"),
             (rule("opened", "ne", json!({"withinDays": 0})), "/all/0/value/withinDays", "out_of_range"),

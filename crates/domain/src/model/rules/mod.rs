@@ -17,10 +17,15 @@
 mod comparison;
 mod engagement;
 mod eval;
+mod mails;
 mod parse;
 
 pub use comparison::{Comparison, Scalar, Subject, Test, Than, fold};
 pub use engagement::{Did, Engaged, MAX_DAYS};
+#[cfg(test)]
+pub(crate) use mails::tests as mails_tests;
+pub use mails::{Mails, each_mail};
+pub(crate) use mails::{check_type, id};
 
 use serde::{Deserialize, Serialize};
 
