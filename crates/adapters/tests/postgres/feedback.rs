@@ -4,14 +4,15 @@ use crate::deliver::{begun, expire_leases, in_doubt, record};
 use chrono::{DateTime, TimeDelta, Utc};
 use muster_domain::model::delivery::{DeliveryKey, DeliveryState, RetryPolicy};
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::events::{EngagementEvent, EventKind, Machine};
+use muster_domain::model::events::{ClickedLink, EngagementEvent, EventKind, Machine};
 use muster_domain::model::hook::{Hook, HookKey, Receipt};
-use muster_domain::model::ids::{HookNo, TenantNo, WorkspaceNo};
+use muster_domain::model::ids::{HookNo, LinkNo, TenantNo, WorkspaceNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::model::suppression::SuppressionReason;
 use muster_domain::ports::delivery::Reaper;
 use muster_domain::ports::hooks::Claimed;
 use muster_domain::ports::store::{Store, StoreResult, Tx, Workspace, in_tx};
+use muster_domain::usecases::record_engagement::{Place, Visit, record_engagement};
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use std::time::Duration;
 use uuid::Uuid;
@@ -228,4 +229,63 @@ async fn a_delivery_that_is_held_is_neither_given_up_nor_begun_meanwhile() {
     assert_eq!(recording.await.sent, 1, "it saw what was told while it waited");
     let ended = tell(&queue, async |tx| tx.deliveries().find_for_update(attempts[0].key).await).await.unwrap();
     assert_eq!(ended.state, DeliveryState::Sent);
+}
+
+/// A visit to the mail to the contact of that index, as it comes in.
+fn visit(queue: &MailQueue, index: i64, place: Place, machine: Option<Machine>) -> (Visit, TimeDelta) {
+    (Visit { id: Uuid::now_v7(), delivery: queue.delivery(index), place, machine }, TimeDelta::zero())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_visit_shows_to_have_got_a_mail_in_doubt_has_got_it() {
+    let queue = MailQueue::of(7).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 6).await;
+    record(&store, queue.key, &attempts, &in_doubt()).await;
+    assert_eq!(queue.messages('d').await, 6);
+    let link = ClickedLink { no: LinkNo(7), of: 1 };
+    // The last of them is not sent yet, and one is nobody's.
+    let mut stray = visit(&queue, 0, Place::Image, None);
+    stray.0.delivery.contact.0 = 1_000_000;
+    let visits = [
+        visit(&queue, 0, Place::Image, None),
+        visit(&queue, 1, Place::Link(link), None),
+        visit(&queue, 1, Place::Image, None),
+        visit(&queue, 2, Place::Image, Some(Machine::Agent)),
+        visit(&queue, 3, Place::Trap, None),
+        visit(&queue, 4, Place::Link(link), None),
+        visit(&queue, 4, Place::Trap, None),
+        visit(&queue, 6, Place::Image, None),
+        stray,
+    ];
+    for _ in 0..2 {
+        tell(&queue, async |tx| record_engagement(tx, &visits).await).await;
+        assert_eq!((queue.messages('s').await, queue.messages('d').await), (2, 4), "what programs do is no evidence");
+        queue.assert_books().await;
+    }
+    let decided =
+        "SELECT string_agg(format('%s%s%s %s', decision, evidence, state, detail), ',') FROM delivery_decisions";
+    assert_eq!(queue.text(decided).await, "sed no reply after the dot,sed no reply after the dot");
+    assert_eq!(queue.number("SELECT sum(sent) FROM stats").await, 2);
+    // Then somebody looks at one of those at which a program has looked.
+    tell(&queue, async |tx| record_engagement(tx, &[visit(&queue, 2, Place::Image, None)]).await).await;
+    assert_eq!(queue.messages('s').await, 3);
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_that_comes_while_a_visit_is_kept_finds_it() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 1).await;
+    let mails = [attempts[0].key].into();
+    let mut holder = store.begin(queue.workspace).await.unwrap();
+    assert!(holder.deliveries().hold_doubts(&mails).await.unwrap().is_empty(), "not yet");
+    let outcome = in_doubt();
+    let mut recording = Box::pin(record(&store, queue.key, &attempts, &outcome));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut recording).await.is_err(), "it did not wait");
+    holder.events().record(&[event(attempts[0].key, EventKind::Delivered, None)]).await.unwrap();
+    holder.commit().await.unwrap();
+    assert_eq!(recording.await.sent, 1, "it saw what was told while it waited");
+    assert!(tell(&queue, async |tx| tx.deliveries().hold_doubts(&mails).await).await.is_empty());
 }

@@ -53,7 +53,7 @@ pub enum Evidence {
     LateAnswer,
     /// The mail came back.
     Bounce,
-    /// The provider, or the recipient, gave a sign of it.
+    /// The provider gave a sign of it, or the recipient: an answer, an open, a click.
     Event,
 }
 

@@ -8,6 +8,7 @@ use crate::model::delivery::{DeliveryKey, DeliveryState};
 use crate::model::ids::{CampaignId, ContactId, StepId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 /// A delivery for a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,12 @@ pub trait DeliveryRepo: Send {
         evidence: Evidence,
         now: DateTime<Utc>,
     ) -> StoreResult<bool>;
+    /// Holds these deliveries of the tenant where they stand until the transaction ends, and says which are in doubt. Before
+    /// anything is kept of what was heard of them: nobody then gives one up as in doubt without knowing of it.
+    async fn hold_doubts(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<BTreeSet<DeliveryKey>>;
+    /// Settles those of these deliveries, which [`DeliveryRepo::hold_doubts`] has found in doubt, as sent of which something
+    /// was heard since that a mail server must have taken the mail for, as [`DeliveryRepo::resolve`] does.
+    async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()>;
     /// Queues exactly those deliveries of a launched campaign again that ended so, and says how many; posts to the books,
     /// so the last thing in its transaction. The campaign's row is locked by the caller.
     ///

@@ -6,6 +6,7 @@ use crate::model::ids::{TenantNo, WorkspaceNo};
 use crate::ports::events::EventReport;
 use crate::ports::store::{StoreResult, Tx, Workspace};
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What of a mail leads here.
@@ -48,7 +49,8 @@ pub fn workspace_of(tenant: TenantNo) -> Workspace {
     Workspace { tenant, workspace: WorkspaceNo(0) }
 }
 
-/// Keeps visits of one tenant, each with how long ago it came. The same again changes nothing.
+/// Keeps visits of one tenant, each with how long ago it came. The same again changes nothing. Whom a person's visit shows to
+/// have got a mail that was in doubt has got it.
 pub async fn record_engagement(tx: &mut Tx, visits: &[(Visit, TimeDelta)]) -> StoreResult<EventReport> {
     let now = tx.now().await?;
     let event = |(visit, ago): &(Visit, TimeDelta)| {
@@ -57,7 +59,13 @@ pub async fn record_engagement(tx: &mut Tx, visits: &[(Visit, TimeDelta)]) -> St
         EngagementEvent { id: visit.id, delivery: visit.delivery, kind, link, at: now - *ago, machine }
     };
     let events: Vec<_> = visits.iter().map(event).collect();
-    tx.events().record(&events).await
+    let mails: BTreeSet<DeliveryKey> = visits.iter().map(|(visit, _)| visit.delivery).collect();
+    let doubts = tx.deliveries().hold_doubts(&mails).await?;
+    let report = tx.events().record(&events).await?;
+    if !doubts.is_empty() {
+        tx.deliveries().settle_heard(&doubts, now).await?;
+    }
+    Ok(report)
 }
 
 #[cfg(test)]
@@ -72,11 +80,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn doubts_are_held_before_and_settled_after_what_was_seen_is_kept() {
+        for doubtful in [false, true] {
+            let mut order = mockall::Sequence::new();
+            let mut unit = MockUnit::at("2026-03-01T09:00:00Z".parse().unwrap());
+            let visit =
+                |contact| Visit { id: Uuid::nil(), delivery: delivery(contact), place: Place::Image, machine: None };
+            let held = unit.deliveries.expect_hold_doubts().once().in_sequence(&mut order);
+            held.returning(move |mails| {
+                assert_eq!(*mails, [delivery(1), delivery(2)].into(), "each once");
+                Ok(if doubtful { [delivery(2)].into() } else { BTreeSet::new() })
+            });
+            unit.events.expect_record().once().in_sequence(&mut order).returning(|_| Ok(EventReport::default()));
+            if doubtful {
+                let settled = unit.deliveries.expect_settle_heard().once().in_sequence(&mut order);
+                settled.withf(|doubts, _| *doubts == [delivery(2)].into()).returning(|_, _| Ok(()));
+            }
+            let visits = [2, 1, 2].map(|contact| (visit(contact), TimeDelta::zero()));
+            record_engagement(&mut unit.into_tx(), &visits).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn who_follows_the_hidden_link_is_a_program_whatever_else_it_is() {
         let link = ClickedLink { no: LinkNo(7), of: 2 };
         let visit =
             |place, machine| (Visit { id: Uuid::nil(), delivery: delivery(3), place, machine }, TimeDelta::zero());
         let mut unit = MockUnit::at("2026-03-01T09:00:00Z".parse().unwrap());
+        unit.deliveries.expect_hold_doubts().returning(|_| Ok(BTreeSet::new()));
         unit.events.expect_record().once().returning(move |events| {
             let told: Vec<_> = events.iter().map(|event| (event.kind, event.link, event.machine)).collect();
             let (opened, clicked) = (EventKind::Opened, EventKind::Clicked);

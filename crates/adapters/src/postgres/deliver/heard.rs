@@ -26,7 +26,7 @@ struct HeardRow {
 /// Those of `attempts`, whose rows the caller has locked, of which something was told that a mail server must have taken
 /// the mail for: it came back, a provider or the recipient gave a sign of it. A program's opens and clicks are none: it
 /// may have looked into a mail that was refused afterwards.
-pub(super) async fn heard(
+pub(crate) async fn heard(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
     attempts: &[Attempt],

@@ -12,7 +12,7 @@ mod claim;
 mod due;
 mod ending;
 mod gate;
-mod heard;
+pub(super) mod heard;
 mod late;
 #[cfg(test)]
 mod plans;

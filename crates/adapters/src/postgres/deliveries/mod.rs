@@ -18,6 +18,7 @@ use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::lifecycle::Status;
 use muster_domain::ports::deliveries::{DeliveryFilter, DeliveryRepo, DeliveryView};
 use muster_domain::ports::store::StoreResult;
+use std::collections::BTreeSet;
 
 #[async_trait]
 impl DeliveryRepo for PgUnit {
@@ -60,12 +61,23 @@ impl DeliveryRepo for PgUnit {
                 again::one(self.conn(), key, over, evidence, now).await?
             }
             Resolution::Sent | Resolution::Failed | Resolution::Drop => {
-                settle::settle(self.conn(), key, resolution, evidence, now).await?
+                settle::settle(self.conn(), key.campaign_key(), &[key], resolution, evidence, now).await?
             }
         };
         let done = !entries.steps.is_empty();
         self.post([(key.campaign, entries)].into());
         Ok(done)
+    }
+
+    async fn hold_doubts(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<BTreeSet<DeliveryKey>> {
+        let tenant = self.of().tenant;
+        settle::hold_doubts(self.conn(), tenant, keys).await
+    }
+
+    async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()> {
+        let entries = settle::settle_heard(self.conn(), doubts, now).await?;
+        self.post(entries);
+        Ok(())
     }
 
     async fn retry(

@@ -1,67 +1,73 @@
-//! Settling a delivery in doubt where it is: nothing is sent.
+//! Settling deliveries in doubt where they are: nothing is sent.
 
 use super::decisions::{self, Decided};
 use crate::postgres::StoreErrorExt;
+use crate::postgres::deliver::heard::heard;
+use crate::postgres::prepared::{Prepared, prepared};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::decision::{Evidence, Resolution};
-use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, Epoch};
+use muster_domain::model::ids::{CampaignKey, CampaignNo, ContactNo, Pass, StepNo, TenantNo};
 use muster_domain::ports::store::StoreResult;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(QueryableByName)]
 struct BeforeRow {
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
     #[diesel(sql_type = Nullable<Text>)]
     detail: Option<String>,
 }
 
-/// Turns a message in doubt into one that was sent, has failed or was dropped. What comes back has to be posted; it is
-/// empty when the delivery is not in doubt.
+/// Turns messages in doubt of one campaign into ones that were sent, have failed or were dropped. What comes back has to be
+/// posted; it is empty when none of the deliveries is in doubt.
 pub(super) async fn settle(
     conn: &mut AsyncPgConnection,
-    key: DeliveryKey,
+    key: CampaignKey,
+    doubts: &[DeliveryKey],
     resolution: Resolution,
     evidence: Evidence,
     now: DateTime<Utc>,
 ) -> StoreResult<BookEntries> {
-    let mut entries = BookEntries::default();
     let (code, detail) = match resolution {
         Resolution::Sent => ("s", "settled as sent"),
         Resolution::Failed => ("f", "settled as failed"),
         Resolution::Drop | Resolution::Resend => ("x", "dropped while in doubt"),
     };
-    let before: Vec<BeforeRow> = diesel::sql_query(
-        "WITH before AS ( \
-            SELECT tenant_no, campaign_no, contact_no, step, pass, detail FROM messages WHERE tenant_no = $1 \
-            AND campaign_no = $2 AND contact_no = $3 AND step = $4 AND pass = $5 AND state = 'd' FOR UPDATE) \
-         UPDATE messages m SET state = $6::\"char\", detail = $7, ended_at = $8 FROM before b \
+    let sql = "WITH before AS MATERIALIZED ( \
+            SELECT d.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
+            CROSS JOIN LATERAL (SELECT tenant_no, campaign_no, contact_no, step, pass, detail FROM messages WHERE tenant_no = $1 \
+                AND campaign_no = u.campaign_no AND contact_no = u.contact_no AND step = u.step AND pass = u.pass AND state = 'd' \
+                OFFSET 0 FOR UPDATE) AS d) \
+         UPDATE messages m SET state = $6::text::\"char\", detail = $7, ended_at = $8 FROM before b \
          WHERE m.tenant_no = b.tenant_no AND m.campaign_no = b.campaign_no AND m.contact_no = b.contact_no \
-         AND m.step = b.step AND m.pass = b.pass RETURNING b.detail",
-    )
-    .bind::<Integer, _>(key.tenant.0)
-    .bind::<Integer, _>(key.campaign.0)
-    .bind::<BigInt, _>(key.contact.0)
-    .bind::<SmallInt, _>(key.step.0)
-    .bind::<Integer, _>(key.pass.0)
-    .bind::<Text, _>(code)
-    .bind::<Text, _>(detail)
-    .bind::<Timestamptz, _>(now)
-    .get_results(conn)
-    .await
-    .store()?;
-    let Some(BeforeRow { detail }) = before.into_iter().next() else { return Ok(entries) };
-    let decided = Decided {
-        contact_no: key.contact.0,
-        step: key.step.0,
-        pass: key.pass.0,
-        resolution,
-        state: "d".to_owned(),
-        detail,
-    };
-    decisions::write(conn, key.campaign_key(), &[decided], evidence, now).await?;
-    let line = entries.step(key.step);
+         AND m.step = b.step AND m.pass = b.pass RETURNING m.contact_no, m.step, m.pass, b.detail";
+    let before: Vec<BeforeRow> = bind_deliveries(prepared(sql), key.tenant, doubts.iter())
+        .bind::<Text, _>(code)
+        .bind::<Text, _>(detail)
+        .bind::<Timestamptz, _>(now)
+        .get_results(conn)
+        .await
+        .store()?;
+    let decided: Vec<Decided> = before.into_iter().map(|row| row.decided(resolution)).collect();
+    decisions::write(conn, key, &decided, evidence, now).await?;
+    let mut entries = BookEntries::default();
+    for one in decided {
+        book(&mut entries, StepNo(one.step), resolution, now);
+    }
+    Ok(entries)
+}
+
+fn book(entries: &mut BookEntries, step: StepNo, resolution: Resolution, now: DateTime<Utc>) {
+    let line = entries.step(step);
     line.in_doubt -= 1;
     match resolution.state() {
         DeliveryState::Sent => line.sent += 1,
@@ -69,7 +75,85 @@ pub(super) async fn settle(
         _ => line.cancelled += 1,
     }
     if resolution == Resolution::Sent {
-        entries.quarter(now, key.step).sent += 1;
+        entries.quarter(now, step).sent += 1;
+    }
+}
+
+impl BeforeRow {
+    fn decided(self, resolution: Resolution) -> Decided {
+        let Self { contact_no, step, pass, detail } = self;
+        Decided { contact_no, step, pass, resolution, state: "d".to_owned(), detail }
+    }
+}
+
+/// Binds the tenant as `$1`, then campaigns, contacts, steps and passes as the arrays `$2` to `$5`.
+fn bind_deliveries<'a>(
+    query: Prepared,
+    tenant: TenantNo,
+    keys: impl Iterator<Item = &'a DeliveryKey> + Clone,
+) -> Prepared {
+    query
+        .bind::<Integer, _>(tenant.0)
+        .bind::<Array<Integer>, _>(keys.clone().map(|key| key.campaign.0).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(keys.clone().map(|key| key.contact.0).collect::<Vec<_>>())
+        .bind::<Array<SmallInt>, _>(keys.clone().map(|key| key.step.0).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(keys.map(|key| key.pass.0).collect::<Vec<_>>())
+}
+
+#[derive(QueryableByName)]
+struct DoubtRow {
+    #[diesel(sql_type = Integer)]
+    campaign_no: i32,
+    #[diesel(sql_type = BigInt)]
+    contact_no: i64,
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Integer)]
+    pass: i32,
+}
+
+const HOLD_UNDER_WAY: &str = "SELECT FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
+    CROSS JOIN LATERAL (SELECT FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
+        AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o";
+const HOLD_DOUBTS: &str = "SELECT m.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
+    CROSS JOIN LATERAL (SELECT campaign_no, contact_no, step, pass FROM messages WHERE tenant_no = $1 AND campaign_no = u.campaign_no \
+        AND contact_no = u.contact_no AND step = u.step AND pass = u.pass AND state = 'd' OFFSET 0 FOR UPDATE) AS m";
+
+/// Locks deliveries in the outbox, then those among the messages that are in doubt; one after the other, since whoever held
+/// one in the outbox may have moved it.
+pub(super) async fn hold_doubts(
+    conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
+    keys: &BTreeSet<DeliveryKey>,
+) -> StoreResult<BTreeSet<DeliveryKey>> {
+    let ours = || keys.iter().filter(|key| key.tenant == tenant);
+    bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, ours()).execute(conn).await.store()?;
+    let rows: Vec<DoubtRow> = bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
+    let key = |row: DoubtRow| {
+        let (campaign, contact) = (CampaignNo(row.campaign_no), ContactNo(row.contact_no));
+        DeliveryKey { tenant, campaign, contact, step: StepNo(row.step), pass: Pass(row.pass) }
+    };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// Settles those of which something was heard as sent. What comes back has to be posted.
+pub(super) async fn settle_heard(
+    conn: &mut AsyncPgConnection,
+    doubts: &BTreeSet<DeliveryKey>,
+    now: DateTime<Utc>,
+) -> StoreResult<BTreeMap<CampaignNo, BookEntries>> {
+    let mut campaigns: BTreeMap<CampaignKey, Vec<Attempt>> = BTreeMap::new();
+    for key in doubts {
+        // Whichever attempt it was.
+        campaigns.entry(key.campaign_key()).or_default().push(Attempt { key: *key, epoch: Epoch(0) });
+    }
+    let mut entries = BTreeMap::new();
+    for (campaign, attempts) in campaigns {
+        let heard = heard(conn, campaign, &attempts).await?;
+        let mut arrived: Vec<DeliveryKey> = heard.into_iter().map(|attempt| attempt.key).collect();
+        arrived.sort_unstable();
+        let settled = settle(conn, campaign, &arrived, Resolution::Sent, Evidence::Event, now).await?;
+        entries.insert(campaign.campaign, settled);
     }
     Ok(entries)
 }
