@@ -172,7 +172,7 @@ impl MailSession for FakeSession {
         }
         tokio::time::sleep(self.mail.behaviour.delay).await;
         if journal.record(attempt, &Phase::Dot).is_err() {
-            return SendOutcome::Retry { reason: "no journal".to_owned() };
+            return SendOutcome::Retry { reason: "no journal".to_owned(), soft: false };
         }
         let before = self.mail.asked(MailEvent::Accepted, &message.envelope.to);
         let outcome = (self.mail.behaviour.confirm)(&message.envelope, before);

@@ -78,7 +78,7 @@ impl MailSession for SmtpSession {
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
         let connection = self.connection.as_mut().filter(|_| self.standing == Standing::Reserved);
         let Some(connection) = connection else {
-            return SendOutcome::Retry { reason: "no sender was reserved".to_owned() };
+            return SendOutcome::Retry { reason: "no sender was reserved".to_owned(), soft: false };
         };
         self.standing = Standing::Unknown;
         let (outcome, afterwards) = deliver(connection, attempt, message, journal, self.pool.limits()).await;

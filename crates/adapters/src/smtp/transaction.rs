@@ -86,8 +86,10 @@ async fn up_to_dot(
     let reply = wire.command(limits.rcpt, &rcpt).await.map_err(|fault| lost("RCPT", fault))?;
     if !reply.is_positive() {
         let (mut outcome, afterwards) = refused("RCPT", &reply, &addresses, Afterwards::NeedsReset);
-        if let SendOutcome::Failed { bounced, .. } = &mut outcome {
-            *bounced = class_of(&reply);
+        match &mut outcome {
+            SendOutcome::Failed { bounced, .. } => *bounced = class_of(&reply),
+            SendOutcome::Retry { soft, .. } => *soft = is_soft(&reply),
+            SendOutcome::Sent { .. } | SendOutcome::InDoubt { .. } => {}
         }
         return Err((outcome, afterwards));
     }
@@ -155,17 +157,17 @@ fn refuse_unsendable(connection: &Connection, message: &WireMessage) -> Result<(
 fn refused(phase: &str, reply: &Reply, addresses: &[&str], otherwise: Afterwards) -> Verdict {
     let reason = format!("{phase}: {}", shorten(reply, addresses));
     if reply.is_closing() {
-        (SendOutcome::Retry { reason }, Afterwards::Close)
+        (SendOutcome::Retry { reason, soft: false }, Afterwards::Close)
     } else if reply.is_transient() {
-        (SendOutcome::Retry { reason }, otherwise)
+        (SendOutcome::Retry { reason, soft: false }, otherwise)
     } else if reply.is_permanent() {
         (SendOutcome::Failed { reason, bounced: None }, otherwise)
     } else {
-        (SendOutcome::Retry { reason }, Afterwards::Close)
+        (SendOutcome::Retry { reason, soft: false }, Afterwards::Close)
     }
 }
 
-/// What a 5xx to `RCPT TO` says of the recipient's address; `None` when it speaks of us, the message or the server itself.
+/// What a 4xx or 5xx to `RCPT TO` says of the recipient's address; `None` when it speaks of us, the message or the server itself.
 ///
 /// The enhanced code decides where there is one (RFC 2034: at the beginning of the text), else the reply code.
 fn class_of(reply: &Reply) -> Option<BounceClass> {
@@ -174,9 +176,14 @@ fn class_of(reply: &Reply) -> Option<BounceClass> {
     Some(BounceClass::of(EnhancedStatus::parse(first), Some(&code))).filter(|class| *class != BounceClass::Blocked)
 }
 
+/// Whether a reply to `RCPT TO` refuses the recipient for now; 421 speaks of the server.
+fn is_soft(reply: &Reply) -> bool {
+    reply.is_transient() && !reply.is_closing() && class_of(reply).is_some()
+}
+
 /// Lost before the dot: nothing was accepted.
 fn lost(phase: &str, why: impl Display) -> Verdict {
-    (SendOutcome::Retry { reason: format!("{phase}: {why}") }, Afterwards::Close)
+    (SendOutcome::Retry { reason: format!("{phase}: {why}"), soft: false }, Afterwards::Close)
 }
 
 /// The dot was not, or only perhaps, written.
@@ -218,6 +225,11 @@ mod tests {
             (503, "bad sequence", None),
             (550, "5.4.4 no route", Some(Soft)),
             (550, "", Some(Hard)),
+            (450, "4.2.0 mailbox is busy", Some(Soft)),
+            (452, "4.2.2 mailbox full", Some(Soft)),
+            (451, "try again later", Some(Soft)),
+            (450, "4.7.1 greylisted", None),
+            (451, "4.7.0 too many from your network", None),
         ] {
             assert_eq!(class_of(&Reply { code, text: text.into() }), expected, "{code} {text}");
         }

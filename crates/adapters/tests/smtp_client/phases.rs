@@ -13,6 +13,7 @@ enum Fate {
     Refused,
     Rejected,
     Retry,
+    RetrySoft,
     Failed,
     Bounced,
     BouncedSoft,
@@ -25,7 +26,8 @@ fn fate(result: &Result<SendOutcome, TransportError>) -> Fate {
         Err(TransportError::Unavailable(_)) => Fate::Unavailable,
         Err(TransportError::Refused(_)) => Fate::Refused,
         Err(TransportError::Rejected(_)) => Fate::Rejected,
-        Ok(SendOutcome::Retry { .. }) => Fate::Retry,
+        Ok(SendOutcome::Retry { soft: true, .. }) => Fate::RetrySoft,
+        Ok(SendOutcome::Retry { soft: false, .. }) => Fate::Retry,
         Ok(SendOutcome::Failed { bounced: None, .. }) => Fate::Failed,
         Ok(SendOutcome::Failed { bounced: Some(BounceClass::Soft), .. }) => Fate::BouncedSoft,
         Ok(SendOutcome::Failed { bounced: Some(_), .. }) => Fate::Bounced,
@@ -118,7 +120,9 @@ async fn without_an_accepted_sender_nothing_is_reserved() {
 
 #[tokio::test]
 async fn a_refused_recipient_is_final_and_anything_else_at_rcpt_is_tried_again() {
-    check(At::Rcpt, reply("450 4.2.1 greylisted"), Fate::Retry, 0).await;
+    check(At::Rcpt, reply("450 4.2.1 busy"), Fate::RetrySoft, 0).await;
+    check(At::Rcpt, reply("452 full"), Fate::RetrySoft, 0).await;
+    check(At::Rcpt, reply("451 4.7.1 greylisted"), Fate::Retry, 0).await;
     check(At::Rcpt, reply("550 5.1.1 unknown"), Fate::Bounced, 0).await;
     check(At::Rcpt, reply("552 5.2.2 full"), Fate::BouncedSoft, 0).await;
     check(At::Rcpt, reply("554 5.7.1 policy"), Fate::Failed, 0).await;

@@ -108,6 +108,10 @@ pub enum SendOutcome {
     Retry {
         /// What happened.
         reason: String,
+        /// The server refused this recipient for now (a 4xx to `RCPT TO` that is not about policy, the sender or the server
+        /// itself): a soft bounce, once no attempt is left.
+        #[serde(default)]
+        soft: bool,
     },
     /// A permanent refusal (5xx), or a message that cannot be built.
     Failed {
@@ -211,9 +215,9 @@ impl SendOutcome {
         match self {
             SendOutcome::Sent { .. } => Settlement::Sent,
             SendOutcome::Failed { bounced, .. } => Settlement::Failed { bounced: *bounced },
-            SendOutcome::Retry { .. } => match policy.after(attempts, jitter) {
+            SendOutcome::Retry { soft, .. } => match policy.after(attempts, jitter) {
                 Some(after) => Settlement::Again { after, resend: false },
-                None => Settlement::Failed { bounced: None },
+                None => Settlement::Failed { bounced: soft.then_some(BounceClass::Soft) },
             },
             SendOutcome::InDoubt { .. } => match on_in_doubt {
                 OnInDoubt::Resend if resends == 0 => Settlement::Again { after: RESEND_AFTER, resend: true },
@@ -226,9 +230,9 @@ impl SendOutcome {
     pub fn detail(&self) -> &str {
         match self {
             SendOutcome::Sent { reply } => reply,
-            SendOutcome::Retry { reason } | SendOutcome::Failed { reason, .. } | SendOutcome::InDoubt { reason } => {
-                reason
-            }
+            SendOutcome::Retry { reason, .. }
+            | SendOutcome::Failed { reason, .. }
+            | SendOutcome::InDoubt { reason } => reason,
         }
     }
 }
@@ -247,12 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_transient_refusal_is_a_failure_without_a_bounce() {
+    fn the_last_transient_refusal_is_a_failure_and_of_the_recipient_a_soft_bounce() {
         let policy = RetryPolicy { max_attempts: 3, ..RetryPolicy::default() };
-        let outcome = SendOutcome::Retry { reason: String::new() };
-        let settle = |attempts| outcome.settle(attempts, 0, &policy, OnInDoubt::Resend, 1.0);
-        assert_eq!(settle(2), Settlement::Again { after: TimeDelta::seconds(120), resend: false });
-        assert_eq!(settle(3), Settlement::Failed { bounced: None });
+        for (soft, bounced) in [(false, None), (true, Some(BounceClass::Soft))] {
+            let outcome = SendOutcome::Retry { reason: String::new(), soft };
+            let settle = |attempts| outcome.settle(attempts, 0, &policy, OnInDoubt::Resend, 1.0);
+            assert_eq!(settle(2), Settlement::Again { after: TimeDelta::seconds(120), resend: false });
+            assert_eq!(settle(3), Settlement::Failed { bounced });
+        }
     }
 
     /// RFC 5321 section 4.5.4.1: give up after four to five days.

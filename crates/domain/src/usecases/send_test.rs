@@ -151,7 +151,7 @@ async fn send(
     session.reserve(&message.envelope).await.map_err(|error| error.to_string())?;
     match session.confirm(attempt, &message, &NoJournal).await {
         SendOutcome::Sent { .. } => Ok(()),
-        SendOutcome::Retry { reason } | SendOutcome::Failed { reason, .. } => Err(reason),
+        SendOutcome::Retry { reason, .. } | SendOutcome::Failed { reason, .. } => Err(reason),
         SendOutcome::InDoubt { .. } => {
             Err("the connection was lost before the server replied: it may have arrived".to_owned())
         }

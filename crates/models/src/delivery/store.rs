@@ -127,7 +127,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         let nothing = String::new;
         let outcome = match outcome {
             Outcome::Sent => SendOutcome::Sent { reply: nothing() },
-            Outcome::Retry => SendOutcome::Retry { reason: nothing() },
+            Outcome::Retry => SendOutcome::Retry { reason: nothing(), soft: false },
             Outcome::Failed => SendOutcome::Failed { reason: nothing(), bounced: None },
             Outcome::InDoubt => SendOutcome::InDoubt { reason: nothing() },
         };

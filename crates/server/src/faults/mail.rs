@@ -38,7 +38,9 @@ impl MailSession for FaultySession {
 
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
         match self.inner.confirm(attempt, message, journal).await {
-            SendOutcome::InDoubt { reason } if self.bug == Some(Bug::RetryAfterDot) => SendOutcome::Retry { reason },
+            SendOutcome::InDoubt { reason } if self.bug == Some(Bug::RetryAfterDot) => {
+                SendOutcome::Retry { reason, soft: false }
+            }
             outcome => outcome,
         }
     }

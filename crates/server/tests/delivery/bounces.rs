@@ -6,7 +6,7 @@ use muster_adapters::feedback::MailReports;
 use muster_adapters::postgres::PgStore;
 use muster_adapters::tokens::SealedTokens;
 use muster_domain::model::bounce::BounceClass;
-use muster_domain::model::delivery::SendOutcome;
+use muster_domain::model::delivery::{RetryPolicy, SendOutcome};
 use muster_domain::model::feedback::{Bounce, Feedback, FeedbackKind, MailName};
 use muster_domain::model::guard_rails::GuardRails;
 use muster_domain::model::hook::{HookKey, Receipt};
@@ -188,6 +188,44 @@ async fn who_is_refused_for_good_while_sending_is_suppressed_and_leaves_every_ca
     assert_eq!(queue.number("SELECT count(*) FROM soft_bounces").await, 6);
     assert_eq!(queue.number("SELECT count(*) FROM enrollments WHERE exit_reason = 'b'").await, 6, "of both campaigns");
     assert_eq!(queue.number("SELECT sum(bounced) FROM stats").await, 4, "the soft ones too");
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_for_now_until_no_attempt_is_left_has_bounced_softly() {
+    let queue = MailQueue::of(6).await;
+    let soft = "INSERT INTO soft_bounces SELECT tenant_no, contact_no, 900 + n, 1, 1, now() - n * interval '9 days' \
+        FROM contacts, generate_series(1, 4) n WHERE email_key IN ('c2@example.org', 'c4@example.org')";
+    queue.run(soft).await;
+    // The next attempt is the last one of some of them.
+    let last = i64::from(RetryPolicy::default().max_attempts) - 1;
+    let until_last = format!(
+        "UPDATE outbox SET attempts = {last} WHERE contact_no IN (SELECT contact_no FROM contacts \
+         WHERE email_key IN ('c1@example.org', 'c2@example.org', 'c3@example.org'))"
+    );
+    queue.run(&until_last).await;
+    let mail = FakeMail::new(FakeBehaviour {
+        confirm: Box::new(|envelope, _| {
+            let reason = "RCPT: 452 4.2.2 full".to_owned();
+            match envelope.to.as_str() {
+                "c1@example.org" | "c2@example.org" | "c4@example.org" => SendOutcome::Retry { reason, soft: true },
+                "c3@example.org" => SendOutcome::Retry { reason, soft: false },
+                _ => SendOutcome::Sent { reply: "250 ok".to_owned() },
+            }
+        }),
+        ..FakeBehaviour::default()
+    });
+    let worker = Worker::start(Arc::new(queue.store()), &mail);
+    until(&queue, "SELECT count(*) FROM messages", 5).await;
+    until(&queue, "SELECT count(*) FROM outbox WHERE state = 'p' AND attempts = 1", 1).await;
+    worker.stop().await;
+    assert_eq!(queue.text("SELECT string_agg(entry, ', ' ORDER BY entry) FROM suppressions").await, "c2@example.org");
+    assert_eq!(queue.number("SELECT count(*) FROM soft_bounces WHERE campaign_no < 900").await, 2, "the last ones");
+    assert_eq!(queue.text("SELECT format('%s %s', sum(bounced), sum(sent)) FROM stats").await, "2 2");
+    assert_eq!(
+        queue.text("SELECT format('%s %s %s', pending, sent, failed) FROM step_counters WHERE step = 1").await,
+        "1 2 3"
+    );
     queue.assert_books().await;
 }
 

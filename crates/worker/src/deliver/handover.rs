@@ -80,7 +80,7 @@ impl Reservations for Counter {
         for (attempt, place, answer) in answers {
             let standing = match answer {
                 Ok(()) => Standing::Reserved,
-                Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason }),
+                Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason, soft: false }),
                 Err(TransportError::Rejected(reason)) => {
                     Standing::Refused(SendOutcome::Failed { reason, bounced: None })
                 }

@@ -31,7 +31,7 @@ pub(super) async fn record(
         return Ok(RecordReport::default());
     }
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
-    let (mut tx, exits, locked) = lock_outcomes(store, key, &outcomes).await?;
+    let (mut tx, exits, locked) = lock_outcomes(store, key, &outcomes, policy).await?;
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
@@ -66,10 +66,14 @@ async fn lock_outcomes(
     store: &PgStore,
     key: CampaignKey,
     outcomes: &HashMap<Attempt, &SendOutcome>,
+    policy: &RetryPolicy,
 ) -> StoreResult<(PgTx, Exits, Vec<OutboxRow>)> {
-    if outcomes.values().any(|outcome| matches!(outcome, SendOutcome::Failed { bounced: Some(_), .. })) {
+    let is_refused = |outcome: &SendOutcome| {
+        matches!(outcome, SendOutcome::Failed { bounced: Some(_), .. } | SendOutcome::Retry { soft: true, .. })
+    };
+    if outcomes.values().any(|outcome| is_refused(outcome)) {
         let mut tx = open(store, key.tenant).await?;
-        let exits = give_up_refused(&mut tx, key, outcomes).await?;
+        let exits = give_up_refused(&mut tx, key, outcomes, policy).await?;
         let locked = rows::lock(&tx, key, outcomes.keys()).await?;
         return Ok((tx, exits, locked));
     }

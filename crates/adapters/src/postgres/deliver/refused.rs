@@ -11,7 +11,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::bounce::{BounceClass, SoftBouncePolicy};
-use muster_domain::model::delivery::{Attempt, DeliveryKey, SendOutcome};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, StepNo};
 use muster_domain::ports::store::StoreResult;
 use std::collections::HashMap;
@@ -24,26 +24,33 @@ struct RefusedRow {
     step: i16,
     #[diesel(sql_type = Integer)]
     pass: i32,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
     #[diesel(sql_type = Text)]
     email: String,
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
 }
 
-/// Suppresses the addresses that refused mail for good, or too often for now, in the whole tenant, and takes their
+/// Suppresses the addresses that refused mail for good, or too often until no attempt was left, in the whole tenant, and takes their
 /// contacts out of every campaign: contacts are locked before enrollments. Only for attempts that are still under way, and
 /// contacts that had no other address when the mail was queued.
 pub(super) async fn give_up_refused(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
     outcomes: &HashMap<Attempt, &SendOutcome>,
+    policy: &RetryPolicy,
 ) -> StoreResult<Exits> {
-    let of = |class: BounceClass| {
-        let is = move |outcome: &SendOutcome| matches!(outcome, SendOutcome::Failed { bounced: Some(one), .. } if *one == class);
+    let of = |is: fn(&SendOutcome) -> bool| {
         outcomes.iter().filter(move |(_, outcome)| is(outcome)).map(|(attempt, _)| *attempt).collect::<Vec<_>>()
     };
-    let hard = under_way(conn, key, &of(BounceClass::Hard)).await?;
-    let soft = under_way(conn, key, &of(BounceClass::Soft)).await?;
+    let hard = of(|outcome| matches!(outcome, SendOutcome::Failed { bounced: Some(BounceClass::Hard), .. }));
+    let soft = of(|outcome| matches!(outcome, SendOutcome::Failed { bounced: Some(BounceClass::Soft), .. }));
+    let for_now = of(|outcome| matches!(outcome, SendOutcome::Retry { soft: true, .. }));
+    let hard = under_way(conn, key, &hard).await?;
+    let mut soft = under_way(conn, key, &soft).await?;
+    let last = |row: &RefusedRow| policy.after(row.attempts, 0.0).is_none();
+    soft.extend(under_way(conn, key, &for_now).await?.into_iter().filter(last));
     hold(conn, key, hard.iter().chain(&soft)).await?;
     let mut given_up = hard;
     for row in soft {
@@ -66,9 +73,9 @@ async fn under_way(
     if refused.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "SELECT a.contact_no, a.step, a.pass, c.email, muster_now() AS now \
+    let sql = "SELECT a.contact_no, a.step, a.pass, o.attempts, c.email, muster_now() AS now \
         FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
-        CROSS JOIN LATERAL (SELECT queued_at FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+        CROSS JOIN LATERAL (SELECT queued_at, attempts FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
             AND step = a.step AND pass = a.pass AND epoch = a.epoch AND state <> 'p' OFFSET 0) AS o \
         CROSS JOIN LATERAL (SELECT email FROM contacts WHERE tenant_no = $1 AND contact_no = a.contact_no AND email IS NOT NULL \
             AND coalesce(email_changed_at <= o.queued_at, true) OFFSET 0) AS c";

@@ -57,7 +57,7 @@ fn sent() -> SendOutcome {
 }
 
 fn retry() -> SendOutcome {
-    SendOutcome::Retry { reason: "451 later".to_owned() }
+    SendOutcome::Retry { reason: "451 later".to_owned(), soft: false }
 }
 
 fn failed(bounced: bool) -> SendOutcome {
