@@ -69,6 +69,25 @@ async fn serve_becomes_ready_once_somebody_migrates() {
 }
 
 #[test]
+fn serve_and_work_warn_of_links_without_https() {
+    let state = tempfile::tempdir().expect("a folder");
+    for arguments in [&["serve", "--http-addr", "127.0.0.1:0"][..], &["work", "--smtp-url", "smtp://127.0.0.1:1"]] {
+        for (public, warned) in [("http://mail.example.com", true), ("https://mail.example.com", false)] {
+            let mut command = muster(arguments);
+            command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing").env("MUSTER_SECRET_KEY", KEY);
+            command.env("MUSTER_PUBLIC_URL", public).env("MUSTER_STATE_DIR", state.path());
+            let mut program = Program::start(command);
+            program.wait_for_log("waiting for the database");
+            let log = program.log();
+            assert_eq!(log.contains("one-click unsubscribe wants https"), warned, "{arguments:?} {log}");
+            assert_eq!(log.contains("MUSTER_PUBLIC_URL"), warned, "{log}");
+            program.signal("TERM");
+            assert_eq!(program.wait().code(), Some(0), "{}", program.log());
+        }
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named_with_the_way_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its number").to_string();
