@@ -57,7 +57,7 @@ planted-bugs *ARGS: harness-build
 postgres-faults *ARGS: harness-build
     crates/testkit/harness/postgres_faults.py {{ ARGS }}
 
-# Measure a figure of reliability: sigterm, pauses, unsubscribes, launches, kills, stall, fair or recovery.
+# Measure a figure of reliability: sigterm, pauses, unsubscribes, launches, kills, stall, fair, neighbours, downtime or recovery.
 figures FIGURE *ARGS: harness-build
     {{ if FIGURE == "recovery" { "cargo build --package muster-server" } else { "true" } }}
     crates/testkit/harness/figures.py {{ FIGURE }} {{ ARGS }}

@@ -8,7 +8,9 @@
     figures.py launches [--rounds 100]   a hundred launches of one campaign at once
     figures.py kills [--contacts 1000000 --times 50]     one launch, killed again and again
     figures.py stall                     a pause while the mail server stands still
-    figures.py fair [--times 20]         ten mails of one tenant behind a hundred thousand of another
+    figures.py fair [--times 20]         ten mails of one tenant behind a million of another
+    figures.py neighbours                what a tenant whose mail is stalled leaves to the others
+    figures.py downtime                  a backlog of six hours against an hourly limit
 
 `recovery` is of the plain program, with leases of 30 s (target/debug/muster, or the one that --program names). The others use
 the instrumented build, without a fault.
@@ -290,8 +292,8 @@ def fair(args):
         on = figures.stage(workers=2, sessions=8, faults=["rcpt:delay=40:1000"])
         try:
             api = on.api("t1")
-            segment = audience.many_contacts(on, api, "t1", 100_000)
-            huge = audience.campaign(on, api, "t1", segment, "c1", 100_000, ends="completed")
+            segment = audience.many_contacts(on, api, "t1", args.contacts)
+            huge = audience.campaign(on, api, "t1", segment, "c1", args.contacts, ends="completed")
             audience.launch(on, api, huge)
             stage.wait_until("the backlog", lambda: sent_so_far(on) > 200, 120)
             small = on.api("t2")
@@ -309,16 +311,98 @@ def fair(args):
             api.post(f"/api/campaigns/{huge}/complete")
             audience.completed(on)
             figures.judge(on)
-            table("Ten mails behind a hundred thousand", [("launch to the first mail", spread(first)), ("launch to the tenth", spread(last)),
+            table("Ten mails behind another tenant's backlog", [("contacts of the other tenant", args.contacts), ("launch to the first mail", spread(first)), ("launch to the tenth", spread(last)),
                   ("still queued of the other tenant", behind)])
             return figures.red or sorted(first)[int(0.95 * len(first))] > 5
         finally:
             on.end()
 
 
+def neighbours(args):
+    """From one moment on the mail server says nothing more to whatever is for one tenant's recipients."""
+    with Figures("neighbours") as figures:
+        on = figures.stage(workers=2, servers=1, sessions=9, faults=["rcpt:delay=40:1000"])
+        try:
+            sent = []
+            for tenant in ("t1", "t2", "t3"):
+                api = on.api(tenant)
+                segment = audience.contacts(on, api, tenant, 20_000)
+                sent.append((api, audience.campaign(on, api, tenant, segment, f"c-{tenant}", 20_000)))
+            for api, campaign in sent:
+                audience.launch(on, api, campaign)
+            of = lambda tenants: int(on.sql(f"""SELECT count(*) FROM messages JOIN tenants USING (tenant_no)
+                WHERE state = 's' AND name IN ({", ".join(f"'{tenant}'" for tenant in tenants)})"""))
+            stage.wait_until("everybody's first mails", lambda: all(of([tenant]) > 100 for tenant in ("t1", "t2", "t3")), 120)
+
+            def rate(seconds=10):
+                before, begun = of(["t1", "t2"]), time.monotonic()
+                time.sleep(seconds)
+                return (of(["t1", "t2"]) - before) / (time.monotonic() - begun)
+
+            before = rate()
+            on.sink.say("rules rcpt:stall=30000:1000@t3.test rcpt:delay=40:1000")
+            # By then each of its sessions has met the silence.
+            time.sleep(2)
+            stood = of(["t3"])
+            after = rate()
+            stood = of(["t3"]) - stood
+            on.sink.say("rules rcpt:delay=10:1000")
+            for api, campaign in sent:
+                api.post(f"/api/campaigns/{campaign}/complete")
+            audience.completed(on)
+            figures.judge(on)
+            kept = after / before
+            table("Three tenants, of whom one meets a mail server that says nothing more", [
+                ("the two others before", f"{before:.0f} mails a second"), ("meanwhile", f"{after:.0f} mails a second, {100 * kept:.0f} %"),
+                ("of the third meanwhile", stood), ("limit", f"95 % {'kept' if kept >= 0.95 else 'BROKEN'}")])
+            return figures.red or kept < 0.95 or stood > 0
+        finally:
+            on.end()
+
+
+def downtime(args):
+    """Mail fell due for six hours while no worker ran, in a campaign with an hourly limit; hours are made to pass in the database."""
+    limit, hours = 300, 4
+    with Figures("downtime") as figures:
+        on = figures.stage(workers=0, servers=1, sessions=8)
+        try:
+            api = on.api("t1")
+            segment = audience.contacts(on, api, "t1", 3_000)
+            sent = audience.campaign(on, api, "t1", segment, "c1", 3_000)
+            api.call("PATCH", f"/api/campaigns/{sent}", {"settings": {"hourlyLimit": limit}}, media_type="application/json")
+            audience.launch(on, api, sent)
+            on.sql("UPDATE enrollments SET due_at = now() - random() * interval '6 hours'")
+            # Within one hour of the clock, or the limit would be counted anew in the middle of it.
+            if time.time() % 3600 > 3300:
+                time.sleep(3600 - time.time() % 3600)
+            on.workers = [on.work(index) for index in range(3)]
+            total, wrong, quickest = 0, [], []
+            for hour in range(hours):
+                begun = time.monotonic()
+                stage.wait_until("the limit", lambda: sent_so_far(on) >= total + limit, 60, 0.05)
+                quickest.append(time.monotonic() - begun)
+                # Long enough for several looks of each worker.
+                time.sleep(3)
+                total += limit
+                if sent_so_far(on) != total:
+                    wrong.append(f"hour {hour}: {sent_so_far(on)} and not {total}")
+                on.sql("UPDATE sending_quota SET period = period - interval '1 hour'", "UPDATE campaigns SET held_until = held_until - interval '1 hour'")
+            connections = sum('"Connect"' in line for line in open(on.sink_log, encoding="utf-8"))
+            api.post(f"/api/campaigns/{sent}/complete")
+            audience.completed(on)
+            figures.judge(on)
+            table("A backlog of six hours, three workers with eight sessions each", [
+                ("hours that passed, mails in each", f"{hours}, {limit}" if not wrong else "; ".join(wrong)),
+                ("an hour's mails went out in", spread(quickest)), ("connections in all", connections)])
+            return figures.red or bool(wrong) or connections > 24
+        finally:
+            on.end()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {"recovery": recovery, "sigterm": sigterm, "pauses": pauses, "unsubscribes": unsubscribes, "launches": launches, "kills": kills, "stall": stall, "fair": fair}
+    commands = {"recovery": recovery, "sigterm": sigterm, "pauses": pauses, "unsubscribes": unsubscribes, "launches": launches, "kills": kills, "stall": stall, "fair": fair,
+                "neighbours": neighbours, "downtime": downtime}
     usual = {"recovery": 10, "sigterm": 100, "pauses": 500, "unsubscribes": 10_000, "kills": 50, "fair": 20}
     parser.add_argument("command", choices=commands)
     parser.add_argument("--times", type=int)

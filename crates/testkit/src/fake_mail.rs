@@ -53,6 +53,8 @@ pub struct FakeBehaviour {
     pub confirm: Answer<SendOutcome>,
     /// How long `MAIL FROM` and the rest take, each.
     pub delay: Duration,
+    /// For whom it says nothing more after `MAIL FROM`, ever.
+    pub stalls: Box<dyn Fn(&Envelope) -> bool + Send + Sync>,
 }
 
 impl Default for FakeBehaviour {
@@ -63,6 +65,7 @@ impl Default for FakeBehaviour {
             reserve: Box::new(|_, _| Ok(())),
             confirm: Box::new(|_, _| SendOutcome::Sent { reply: "250 ok".to_owned() }),
             delay: Duration::ZERO,
+            stalls: Box::new(|_| false),
         }
     }
 }
@@ -171,6 +174,9 @@ impl MailSession for FakeSession {
             return SendOutcome::Failed { reason: "confirmed without a reservation".to_owned(), bounced: None };
         }
         tokio::time::sleep(self.mail.behaviour.delay).await;
+        if (self.mail.behaviour.stalls)(&message.envelope) {
+            std::future::pending::<()>().await;
+        }
         if journal.record(attempt, &Phase::Dot).is_err() {
             return SendOutcome::Retry { reason: "no journal".to_owned(), soft: false };
         }

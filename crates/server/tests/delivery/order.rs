@@ -1,7 +1,7 @@
 //! Everything once, nobody's turn forgotten.
 
 use crate::{PATIENCE, Worker, assert_each_once, deliveries, quick_mail, until, until_sent};
-use muster_testkit::fake_mail::{FakeBehaviour, FakeMail};
+use muster_testkit::fake_mail::{FakeBehaviour, FakeMail, MailEvent};
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use muster_worker::deliver::{DeliverLimits, DeliverPass};
 use std::sync::Arc;
@@ -38,6 +38,33 @@ async fn a_small_campaign_does_not_wait_behind_another_tenants_backlog() {
     assert!(backlog > 1_000, "the small ones went in turn with the backlog, of which {backlog} is left");
     worker.stop().await;
     queue.assert_books().await;
+}
+
+/// The mail server says nothing more to whatever is for one tenant's recipients.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_mail_is_stalled_holds_no_more_sessions_than_its_share() {
+    let queue = MailQueue::of(400).await;
+    let stalled = queue.key.tenant.0;
+    queue.run(&format!("UPDATE contacts SET email = 'c' || contact_no || '@stalled.test', email_key = 'c' || contact_no || '@stalled.test' WHERE tenant_no = {stalled}")).await;
+    let others = [
+        queue.add(QueuePlan { contacts: 300, ..QueuePlan::default() }).await,
+        queue.add(QueuePlan { contacts: 300, ..QueuePlan::default() }).await,
+    ];
+    let behaviour = FakeBehaviour {
+        sessions: 6,
+        delay: Duration::from_millis(1),
+        stalls: Box::new(|envelope| envelope.to.ends_with("@stalled.test")),
+        ..FakeBehaviour::default()
+    };
+    let mail = FakeMail::new(behaviour);
+    let _worker = Worker::start_with(Arc::new(queue.store()), &mail, DeliverLimits::for_sessions(6));
+    for key in others {
+        until(&queue, &format!("SELECT count(*) FROM messages WHERE tenant_no = {}", key.tenant.0), 300).await;
+    }
+    let begun = mail.recipients(MailEvent::Begin).iter().filter(|to| to.ends_with("@stalled.test")).count();
+    // A third each while all three had mail, and what the others no longer wanted afterwards; some may come to a standstill
+    // between the last mail of the others and this look.
+    assert!((1..=6).contains(&begun), "{begun} sessions stand still");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! The scripted SMTP sink as a process of its own: the judge of the harnesses, which must outlive whom it judges.
 //!
-//! It says `listening <address>` when it does. On standard input it takes `refuse <ms>` (no new connections for so long)
-//! and `count`, which it answers with `accepted <number>`. It ends with its standard input, or with whoever started it.
+//! It says `listening <address>` when it does. On standard input it takes `refuse <ms>` (no new connections for so long),
+//! `rules <fault> …` (these from now on, as `--fault` has them) and `count`, which it answers with `accepted <number>`. It ends with its standard input, or with whoever started it.
 
 use clap::Parser;
 use muster_testkit::control::{commands, say};
@@ -23,19 +23,22 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// A fault as PHASE:ACT:PER-MILLE, where PHASE is connect, ehlo, mail, rcpt, data, body or dot, and ACT a reply code
-    /// such as 451, or drop, stall=MS, delay=MS, garbage, long-line, accept-then-drop (at dot). The first that fits acts.
+    /// such as 451, or drop, stall=MS, delay=MS, garbage, long-line, accept-then-drop (at dot).
+    /// With `@DOMAIN` behind it, from RCPT on, for recipients there alone. The first that fits acts.
     #[arg(long = "fault", value_parser = fault)]
     faults: Vec<Rule>,
 }
 
 fn fault(text: &str) -> Result<Rule, String> {
+    let (text, to) = text.split_once('@').map_or((text, None), |(text, to)| (text, Some(to)));
     let mut parts = text.split(':');
     let (Some(at), Some(act), Some(rate), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err("expected PHASE:ACT:PER-MILLE".to_owned());
     };
     let rate: f64 = rate.parse().map_err(|_| format!("no number: {rate}"))?;
     let at = phase(at)?;
-    Ok(Rule::new(at, act_of(at, act)?).fraction(rate / 1000.0))
+    let rule = Rule::new(at, act_of(at, act)?).fraction(rate / 1000.0);
+    Ok(to.map_or(rule.clone(), |to| rule.to(&format!("@{to}"))))
 }
 
 fn phase(text: &str) -> Result<At, String> {
@@ -83,6 +86,8 @@ async fn main() -> anyhow::Result<()> {
     while let Some(line) = lines.recv().await {
         match line.split_once(' ').unwrap_or((line.as_str(), "")) {
             ("count", _) => say(&format!("accepted {}", sink.accepted()))?,
+            ("rules", rules) => sink
+                .set_rules(rules.split_whitespace().map(fault).collect::<Result<_, _>>().map_err(anyhow::Error::msg)?),
             ("refuse", ms) => sink.refuse_for(Duration::from_millis(ms.parse()?)),
             _ => anyhow::bail!("unknown command: {line}"),
         }

@@ -3,7 +3,8 @@
 //! A turn is a task that takes a small batch of one campaign from its claim to its begin; every begun mail is then
 //! handed over by a task of its own, and one recorder writes the outcomes down in batches. So a mail server that stalls
 //! holds up no other mail than those it has, and the next batch is claimed and rendered while the last is under way.
-//! What bounds it all are turns and sessions.
+//! What bounds it all are turns and sessions, of which a tenant has no more than its share while others want some: whose mail
+//! is stalled keeps what it has, and takes nothing from the rest.
 
 mod handover;
 mod leases;
@@ -31,6 +32,8 @@ use turn::TurnEnd;
 
 /// The list of campaigns with due mail is read again after this long.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// So many turns of a tenant may wait for its own sessions: one that comes next, and one that claims meanwhile.
+const HELD_UP_AT_MOST: usize = 2;
 /// Longer than this nothing under way is waited for when the process is to end; its lease and journal remain.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(25);
 
@@ -82,13 +85,22 @@ impl DeliverPass {
             self.turns.replace(due.into_iter().filter(|campaign| !self.fruitless.contains_key(campaign)));
             self.looked_at = Some(Instant::now());
         }
-        while self.running.len() < self.line.limits.turns {
-            let Some(campaign) = self.turns.next_turn() else { break };
+        self.line.sessions.wanted_by(self.turns.tenants());
+        while !self.is_full() {
+            let held_up = self.line.sessions.held_up();
+            let may = |tenant| held_up.get(&tenant).is_none_or(|turns| *turns < HELD_UP_AT_MOST);
+            let Some(campaign) = self.turns.next_turn(may) else { break };
             self.running.spawn(turn::take(Arc::clone(&self.line), campaign));
             report.turns += 1;
         }
         report.running = self.running.len();
         Ok(report)
+    }
+
+    /// Whether as many turns are under way as may be. One whose tenant holds its share of the sessions waits, for as long as the
+    /// mail server stands still, and is not counted.
+    fn is_full(&self) -> bool {
+        self.running.len() >= self.line.limits.turns + self.line.sessions.held_up().values().sum::<usize>()
     }
 
     /// Waits until a turn ends; returns at once when none is under way.
@@ -118,8 +130,7 @@ impl DeliverPass {
                 }
                 Err(error) => pace.after_failures(trouble.met(&error)),
             };
-            let full = self.running.len() >= self.line.limits.turns;
-            if rest.is_zero() && !full {
+            if rest.is_zero() && !self.is_full() {
                 continue;
             }
             tokio::select! {

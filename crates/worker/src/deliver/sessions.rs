@@ -1,10 +1,13 @@
-//! Sessions with the mail server, as many as there may be and no more.
+//! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
 use futures::future::join_all;
+use muster_domain::model::fairness::Shares;
+use muster_domain::model::ids::TenantNo;
 use muster_domain::ports::transport::{MailSession, MailTransport, TransportError};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Sessions come free one by one; waiting this long for another few makes begins of several mails out of begins of one.
@@ -14,40 +17,95 @@ const GATHER: Duration = Duration::from_millis(2);
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
     free: Arc<Semaphore>,
+    places: Arc<Places>,
+}
+
+/// Who has them, and who wants them.
+struct Places {
+    state: Mutex<State>,
+    /// Somebody gave one back, or wants no more: there may be room for others.
+    changed: Notify,
+}
+
+struct State {
+    places: usize,
+    shares: Shares,
+    /// Tenants that have mail due.
+    due: BTreeSet<TenantNo>,
+    /// Tenants whose turns wait for sessions.
+    waiting: BTreeMap<TenantNo, Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    turns: usize,
+    /// Of them, those whose tenant has its share, which is not everything.
+    held_up: usize,
 }
 
 /// A session, and the right to have it.
 pub(super) struct Lent {
     /// Dropped first: the connection is back before somebody else may take one.
     pub(super) session: Box<dyn MailSession>,
+    _place: Place,
+}
+
+/// The right of a tenant to one of the sessions.
+struct Place {
+    tenant: TenantNo,
+    places: Arc<Places>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.state().shares.give_back(self.tenant);
+        self.places.changed.notify_waiters();
+    }
 }
 
 impl Sessions {
     pub(super) fn of(transport: Arc<dyn MailTransport>) -> Self {
-        let free = Arc::new(Semaphore::new(transport.sessions_at_most().max(1)));
-        Self { transport, free }
+        let count = transport.sessions_at_most().max(1);
+        let state = State { places: count, shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
+        let places = Places { state: Mutex::new(state), changed: Notify::new() };
+        Self { transport, free: Arc::new(Semaphore::new(count)), places: Arc::new(places) }
     }
 
-    /// Waits for one free place, takes up to `wanted`, and opens a session for each. None when `stop` comes first; else
-    /// at least one session, or why there is none.
+    /// Who has mail due, as far as is known: these want sessions.
+    pub(super) fn wanted_by(&self, tenants: impl Iterator<Item = TenantNo>) {
+        self.places.state().due = tenants.collect();
+        self.places.changed.notify_waiters();
+    }
+
+    /// Of each tenant the turns that wait although there are places, because these are the share of others.
+    pub(super) fn held_up(&self) -> BTreeMap<TenantNo, usize> {
+        let held_up = |(tenant, waiting): (&TenantNo, &Waiting)| (*tenant, waiting.held_up);
+        self.places.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
+    }
+
+    /// Waits for one free place, takes up to `wanted` for `tenant`, and opens a session for each. None when `stop` comes
+    /// first; else at least one session, or why there is none.
     pub(super) async fn take(
         &self,
+        tenant: TenantNo,
         wanted: usize,
         stop: &CancellationToken,
     ) -> Option<Result<Vec<Lent>, TransportError>> {
-        let first = stop.run_until_cancelled(Arc::clone(&self.free).acquire_owned()).await?.ok()?;
-        let mut permits = vec![first];
-        self.take_more(wanted, &mut permits);
-        if permits.len() < wanted.div_ceil(2) {
+        let waits = Waits::begin(&self.places, tenant);
+        let mut taken = vec![stop.run_until_cancelled(self.first(tenant)).await?];
+        self.take_more(tenant, wanted, &mut taken);
+        if taken.len() < wanted.div_ceil(2) {
             tokio::time::sleep(GATHER).await;
-            self.take_more(wanted, &mut permits);
+            self.take_more(tenant, wanted, &mut taken);
         }
-        let opened =
-            join_all(permits.into_iter().map(|permit| async {
-                self.transport.session().await.map(|session| Lent { session, _permit: permit })
-            }))
-            .await;
+        drop(waits);
+        let opened = join_all(
+            taken
+                .into_iter()
+                .map(|place| async { self.transport.session().await.map(|session| Lent { session, _place: place }) }),
+        )
+        .await;
         let mut trouble = None;
         let lent: Vec<Lent> =
             opened.into_iter().filter_map(|one| one.map_err(|error| trouble = Some(error)).ok()).collect();
@@ -57,10 +115,118 @@ impl Sessions {
         })
     }
 
-    fn take_more(&self, wanted: usize, permits: &mut Vec<OwnedSemaphorePermit>) {
-        while permits.len() < wanted {
+    /// The first place that is free and within the tenant's share.
+    async fn first(&self, tenant: TenantNo) -> Place {
+        loop {
+            self.places.room_for(tenant).await;
+            // Never closed while it is here.
+            let Ok(permit) = Arc::clone(&self.free).acquire_owned().await else {
+                std::future::pending::<()>().await;
+                continue;
+            };
+            if let Some(place) = self.places.place(tenant, permit) {
+                return place;
+            }
+        }
+    }
+
+    fn take_more(&self, tenant: TenantNo, wanted: usize, taken: &mut Vec<Place>) {
+        while taken.len() < wanted {
             let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return };
-            permits.push(permit);
+            let Some(place) = self.places.place(tenant, permit) else { return };
+            taken.push(place);
+        }
+    }
+}
+
+impl Places {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `tenant` a place, if that is within its share.
+    fn place(self: &Arc<Self>, tenant: TenantNo, permit: OwnedSemaphorePermit) -> Option<Place> {
+        let mut state = self.state();
+        if state.room(tenant) == 0 {
+            return None;
+        }
+        state.shares.take(tenant);
+        Some(Place { tenant, places: Arc::clone(self), _permit: permit })
+    }
+
+    /// Waits until `tenant` holds less than its share.
+    async fn room_for(&self, tenant: TenantNo) {
+        let mut held_up = None;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let (room, all) = {
+                let state = self.state();
+                (state.room(tenant), state.shares.held(tenant) >= state.places)
+            };
+            if room > 0 {
+                return;
+            }
+            // Who holds all there is waits for itself and nobody else.
+            held_up = if all { None } else { held_up.or_else(|| Some(HeldUp::begin(self, tenant))) };
+            changed.await;
+        }
+    }
+}
+
+impl State {
+    fn room(&self, tenant: TenantNo) -> usize {
+        let wants = self.due.iter().chain(self.waiting.keys()).copied().collect();
+        self.shares.room(tenant, &wants)
+    }
+}
+
+/// A turn that waits for sessions.
+struct Waits<'a> {
+    places: &'a Places,
+    tenant: TenantNo,
+}
+
+impl<'a> Waits<'a> {
+    fn begin(places: &'a Places, tenant: TenantNo) -> Self {
+        places.state().waiting.entry(tenant).or_default().turns += 1;
+        Self { places, tenant }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let mut state = self.places.state();
+        if let Some(waiting) = state.waiting.get_mut(&self.tenant) {
+            waiting.turns -= 1;
+            if waiting.turns == 0 {
+                state.waiting.remove(&self.tenant);
+                drop(state);
+                self.places.changed.notify_waiters();
+            }
+        }
+    }
+}
+
+/// A turn that waits because its tenant has its share. Lives within its [`Waits`].
+struct HeldUp<'a> {
+    places: &'a Places,
+    tenant: TenantNo,
+}
+
+impl<'a> HeldUp<'a> {
+    fn begin(places: &'a Places, tenant: TenantNo) -> Self {
+        places.state().waiting.entry(tenant).or_default().held_up += 1;
+        Self { places, tenant }
+    }
+}
+
+impl Drop for HeldUp<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.places.state().waiting.get_mut(&self.tenant) {
+            waiting.held_up -= 1;
         }
     }
 }

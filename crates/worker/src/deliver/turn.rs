@@ -63,7 +63,7 @@ impl Drop for Held<'_> {
 /// Begins what is waiting as sessions come free. What is left there when it returns could not be begun.
 async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, waiting: &mut VecDeque<Ready>) -> StoreResult<()> {
     while !waiting.is_empty() {
-        match line.sessions.take(waiting.len(), &line.stopping).await {
+        match line.sessions.take(campaign.tenant, waiting.len(), &line.stopping).await {
             Some(Ok(sessions)) => {
                 line.rest.succeeded();
                 let batch = waiting.drain(..sessions.len().min(waiting.len())).zip(sessions).collect();
