@@ -2,6 +2,7 @@
 
 use super::ids::{LinkNo, StepId, StepNo};
 use chrono::NaiveDate;
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 /// Opens, or clicks: every one and mails, of all and of people.
@@ -114,6 +115,19 @@ pub struct DayOfStep {
     pub counts: Counts,
 }
 
+/// One link's clicks on one local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayOfLink {
+    /// The day, in the zone that was asked for.
+    pub day: NaiveDate,
+    /// The step it is in.
+    pub step: StepNo,
+    /// Which link.
+    pub link: LinkNo,
+    /// How often it was followed.
+    pub clicks: Tally,
+}
+
 /// A step's line in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
@@ -123,7 +137,7 @@ pub struct StepLine {
     pub order: i16,
     /// Its name.
     pub name: String,
-    /// What happened within the range.
+    /// What happened within the range, or on one day of it.
     pub counts: Counts,
 }
 
@@ -134,15 +148,18 @@ pub struct LinkLine {
     pub step: StepId,
     /// That step's place.
     pub order: i16,
+    /// That step's name.
+    pub name: String,
     /// Which link.
     pub no: LinkNo,
     /// Its address as its author wrote it; `None` when it came out of a placeholder whole.
     pub url: Option<String>,
-    /// How often it was followed.
+    /// How often it was followed within the range, or on one day of it.
     pub clicks: Tally,
 }
 
-/// Figures over a range of days. Days and steps both add up to the totals, because both are sums of the same rows.
+/// Figures over a range of days. Days and steps both add up to the totals, because both are sums of the same rows; a step's days add
+/// up to its line, a link's to its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Every day of the range, in order, those without mail too.
@@ -153,6 +170,10 @@ pub struct Report {
     pub steps: Vec<StepLine>,
     /// Every link that was followed, and those of the present texts, by step and in the order of the text.
     pub links: Vec<LinkLine>,
+    /// Each day's steps of which something was counted that day, by day and in the order of `steps`.
+    pub step_days: Vec<(NaiveDate, StepLine)>,
+    /// Each day's links that were followed that day, by day and in the order of `links`.
+    pub link_days: Vec<(NaiveDate, LinkLine)>,
 }
 
 impl Report {
@@ -161,16 +182,38 @@ impl Report {
         let mut days: Vec<_> =
             first.iter_days().take_while(|day| *day <= last).map(|day| (day, Counts::default())).collect();
         let mut totals = Counts::default();
+        let mut cells: BTreeMap<(NaiveDate, usize), Counts> = BTreeMap::new();
         for row in rows {
             if let Ok(at) = days.binary_search_by_key(&row.day, |(day, _)| *day) {
                 days[at].1 += row.counts;
                 totals += row.counts;
-                if let Some((_, line)) = steps.iter_mut().find(|(no, _)| *no == row.step) {
-                    line.counts += row.counts;
+                if let Some(step) = steps.iter().position(|(no, _)| *no == row.step) {
+                    *cells.entry((row.day, step)).or_default() += row.counts;
                 }
             }
         }
-        Self { days, totals, steps: steps.into_iter().map(|(_, line)| line).collect(), links: Vec::new() }
+        cells.retain(|_, counts| *counts != Counts::default());
+        let on_day = |((day, step), counts): (&(NaiveDate, usize), &Counts)| {
+            (*day, StepLine { counts: *counts, ..steps[*step].1.clone() })
+        };
+        let step_days = cells.iter().map(on_day).collect();
+        for ((_, step), counts) in cells {
+            steps[step].1.counts += counts;
+        }
+        let steps = steps.into_iter().map(|(_, line)| line).collect();
+        Self { days, totals, steps, links: Vec::new(), step_days, link_days: Vec::new() }
+    }
+
+    /// The same with `links` and, from the clicks of each day, the days of each.
+    #[must_use]
+    pub fn with_links(self, links: Vec<LinkLine>, clicked: &[(NaiveDate, StepId, LinkNo, Tally)]) -> Self {
+        let place: BTreeMap<_, _> = links.iter().enumerate().map(|(at, line)| ((line.step, line.no), at)).collect();
+        let on_day = |(day, step, link, clicks): &(NaiveDate, StepId, LinkNo, Tally)| {
+            place.get(&(*step, *link)).map(|at| ((*day, *at), *clicks))
+        };
+        let cells: BTreeMap<_, _> = clicked.iter().filter_map(on_day).collect();
+        let line = |((day, at), clicks): ((NaiveDate, usize), Tally)| (day, LinkLine { clicks, ..links[at].clone() });
+        Self { link_days: cells.into_iter().map(line).collect(), links, ..self }
     }
 }
 
@@ -198,6 +241,53 @@ mod tests {
         assert_eq!(report.days.iter().map(|(_, c)| c.sent).collect::<Vec<_>>(), [5, 0, 6]);
         assert_eq!(report.totals.sent, 11);
         assert_eq!(report.steps.iter().map(|s| s.counts.sent).collect::<Vec<_>>(), [7, 4]);
+        let cells: Vec<_> = report.step_days.iter().map(|(at, line)| (*at, line.order, line.counts.sent)).collect();
+        assert_eq!(cells, [(day("2026-01-01"), 1, 5), (day("2026-01-03"), 1, 2), (day("2026-01-03"), 2, 4)]);
+    }
+
+    #[test]
+    fn days_of_steps_and_links_come_in_the_order_of_the_text_and_only_where_there_is_something() {
+        let id = |n| StepId(uuid::Uuid::from_u128(n));
+        let step = |n: i16| StepLine {
+            id: id(n.unsigned_abs().into()),
+            order: n,
+            name: String::new(),
+            counts: Counts::default(),
+        };
+        let row = |at, step, sent| DayOfStep {
+            day: day(at),
+            step: StepNo(step),
+            counts: Counts { sent, ..Counts::default() },
+        };
+        // A step that was made first stands second by now; what was counted and taken back is nothing.
+        let rows =
+            [row("2026-01-01", 1, 5), row("2026-01-01", 2, 6), row("2026-01-02", 1, 3), row("2026-01-02", 1, -3)];
+        let steps = vec![(StepNo(2), step(2)), (StepNo(1), step(1))];
+        let report = Report::of(day("2026-01-01"), day("2026-01-02"), &rows, steps);
+        let cells: Vec<_> = report.step_days.iter().map(|(at, line)| (*at, line.order, line.counts.sent)).collect();
+        assert_eq!(cells, [(day("2026-01-01"), 2, 6), (day("2026-01-01"), 1, 5)]);
+
+        let link = |step: i16, no| LinkLine {
+            step: id(step.unsigned_abs().into()),
+            order: step,
+            name: String::new(),
+            no: LinkNo(no),
+            url: None,
+            clicks: Tally { total: 9, ..Tally::default() },
+        };
+        let clicks = |total| Tally { total, ..Tally::default() };
+        let clicked = [
+            (day("2026-01-02"), id(2), LinkNo(7), clicks(4)),
+            (day("2026-01-01"), id(1), LinkNo(8), clicks(3)),
+            (day("2026-01-01"), id(2), LinkNo(7), clicks(2)),
+            (day("2026-01-01"), id(2), LinkNo(8), clicks(1)),
+        ];
+        let report = report.with_links(vec![link(2, 8), link(2, 7), link(2, 6), link(1, 8)], &clicked);
+        let cells: Vec<_> =
+            report.link_days.iter().map(|(at, line)| (*at, line.order, line.no.0, line.clicks.total)).collect();
+        let (first, second) = (day("2026-01-01"), day("2026-01-02"));
+        assert_eq!(cells, [(first, 2, 8, 1), (first, 2, 7, 2), (first, 1, 8, 3), (second, 2, 7, 4)]);
+        assert_eq!(report.links[0].clicks.total, 9, "the range's");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::model::decision::Resolution;
 use crate::model::delivery::DeliveryState;
 use crate::model::enrollment::{ExitReason, Passage, Standing};
 use crate::model::events::{EventKind, Machine};
-use crate::model::figures::{Counts, DayOfStep, StepLine, Tally};
-use crate::model::ids::{ContactId, ContactNo, LinkNo, SequenceVersion, StepId, StepNo};
+use crate::model::figures::{Counts, DayOfLink, DayOfStep, StepLine};
+use crate::model::ids::{ContactId, ContactNo, SequenceVersion, StepId, StepNo};
 use crate::model::sequence::Sequence;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -127,14 +127,14 @@ pub trait AnalyticsRepo: Send {
         first: NaiveDate,
         last: NaiveDate,
     ) -> StoreResult<Vec<DayOfStep>>;
-    /// Clicks on each link that was followed, over `first..=last` in `timezone`.
-    async fn links(
+    /// Clicks by local day of `timezone` on each link that was followed, over `first..=last`.
+    async fn link_days(
         &mut self,
         campaign: &Campaign,
         timezone: Tz,
         first: NaiveDate,
         last: NaiveDate,
-    ) -> StoreResult<Vec<(StepNo, LinkNo, Tally)>>;
+    ) -> StoreResult<Vec<DayOfLink>>;
     /// Every sequence the campaign ever had, the present one first.
     async fn sequences(&mut self, campaign: &Campaign) -> StoreResult<Vec<Sequence>>;
     /// Counts since the launch, by step.

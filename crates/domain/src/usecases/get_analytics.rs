@@ -1,8 +1,8 @@
 //! Figures of a campaign over a range of days.
 
 use crate::model::campaign::Campaign;
-use crate::model::figures::{LinkLine, Report, StepLine, Tally};
-use crate::model::ids::{CampaignId, LinkNo, StepNo};
+use crate::model::figures::{DayOfLink, LinkLine, Report, StepLine, Tally};
+use crate::model::ids::{CampaignId, LinkNo, StepId, StepNo};
 use crate::model::problem::FieldProblems;
 use crate::model::sequence::{Sequence, StepKind};
 use crate::ports::store::{StoreError, Tx};
@@ -41,7 +41,7 @@ pub enum AnalyticsError {
     Store(#[from] StoreError),
 }
 
-/// The figures by day and by step; both add up to the totals. And how often each link was followed.
+/// The figures by day, by step and by both; all add up to the totals. And how often each link was followed, over the range and day by day.
 pub async fn get_analytics(
     tx: &mut Tx,
     tracker: &dyn Tracker,
@@ -60,9 +60,20 @@ pub async fn get_analytics(
     let timezone = command.timezone.unwrap_or(campaign.content.schedule.timezone);
     let rows = tx.analytics().days(&campaign, timezone, command.first, command.last).await?;
     let lines = tx.analytics().step_lines(&campaign).await?;
-    let clicked = tx.analytics().links(&campaign, timezone, command.first, command.last).await?;
-    let links = link_lines(tx, tracker, &campaign, &lines, clicked).await?;
-    Ok(Report { links, ..Report::of(command.first, command.last, &rows, lines) })
+    let clicked = tx.analytics().link_days(&campaign, timezone, command.first, command.last).await?;
+    let links = link_lines(tx, tracker, &campaign, &lines, over_the_range(&clicked)).await?;
+    let ids: BTreeMap<StepNo, StepId> = lines.iter().map(|(no, line)| (*no, line.id)).collect();
+    let clicked: Vec<_> =
+        clicked.iter().filter_map(|row| Some((row.day, *ids.get(&row.step)?, row.link, row.clicks))).collect();
+    Ok(Report::of(command.first, command.last, &rows, lines).with_links(links, &clicked))
+}
+
+fn over_the_range(clicked: &[DayOfLink]) -> BTreeMap<(StepNo, LinkNo), Tally> {
+    let mut sums: BTreeMap<(StepNo, LinkNo), Tally> = BTreeMap::new();
+    for row in clicked {
+        *sums.entry((row.step, row.link)).or_default() += row.clicks;
+    }
+    sums
 }
 
 /// Links of the present texts with what was counted, then those of texts that are no more.
@@ -71,13 +82,11 @@ async fn link_lines(
     tracker: &dyn Tracker,
     campaign: &Campaign,
     steps: &[(StepNo, StepLine)],
-    clicked: Vec<(StepNo, LinkNo, Tally)>,
+    mut clicked: BTreeMap<(StepNo, LinkNo), Tally>,
 ) -> Result<Vec<LinkLine>, StoreError> {
     if clicked.is_empty() && !campaign.content.settings.track_clicks {
         return Ok(Vec::new());
     }
-    let mut clicked: BTreeMap<(StepNo, LinkNo), Tally> =
-        clicked.into_iter().map(|(step, link, tally)| ((step, link), tally)).collect();
     let mut sequences = tx.analytics().sequences(campaign).await?.into_iter();
     let present = sequences.next().map(|sequence| links_of(tracker, &sequence)).unwrap_or_default();
     let mut found: Vec<(StepNo, LinkNo, String, Tally)> = Vec::new();
@@ -99,7 +108,8 @@ async fn link_lines(
     let of_step = |(step, line): &(StepNo, StepLine)| {
         let (step, id, order) = (*step, line.id, line.order);
         let mine = all.iter().filter(move |(of, ..)| *of == step).cloned();
-        mine.map(move |(_, no, url, clicks)| LinkLine { step: id, order, no, url, clicks }).collect::<Vec<_>>()
+        let line = move |(_, no, url, clicks)| LinkLine { step: id, order, name: line.name.clone(), no, url, clicks };
+        mine.map(line).collect::<Vec<_>>()
     };
     Ok(steps.iter().flat_map(of_step).collect())
 }

@@ -539,6 +539,9 @@ async fn bad_actions_and_ranges_are_named() {
         ("startDate=2026-01-01&endDate=2026-01-02&timezone=Mars", "/timezone"),
         ("startDate=2026-01-01&endDate=2026-01-02&startDate=2026-01-01", "/startDate"),
         ("startDate=2026-01-01&endDate=2026-01-02&from=x", "/from"),
+        ("startDate=2026-01-01&endDate=2026-01-02&groupBy=weekday", "/groupBy"),
+        ("startDate=2026-01-01&endDate=2026-01-02&groupBy=", "/groupBy"),
+        ("startDate=2026-01-01&endDate=2026-01-02&groupBy=day,step", "/groupBy"),
     ];
     for (query, pointer) in ranges {
         assert_names(&app.get(&format!("{draft}/analytics?{query}")).await, pointer);

@@ -327,6 +327,22 @@ async fn figures_add_up_over_days_and_steps_in_the_zone_that_is_asked_for() {
         (rows[1][..4].to_vec(), rows[2][..4].to_vec(), rows.len()),
         (vec!["2026-03-28", "30", "30", "2"], vec!["2026-03-29", "5", "5", "1"], 3)
     );
+    for (grouping, wanted) in [
+        ("step", vec!["1,Hello,30", "3,Again,5"]),
+        ("dayStep", vec!["2026-03-28,1,Hello,10", "2026-03-29,1,Hello,20", "2026-03-29,3,Again,5"]),
+    ] {
+        let path = format!("{range}&timezone=Europe/Berlin&groupBy={grouping}");
+        let table = app.request(Method::GET, &path).header("Accept", "text/csv").send().await.unwrap();
+        let text = table.text().await.unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let names = lines.next().unwrap();
+        let kept = |name: &str| ["date", "stepOrder", "name", "emailsSent"].contains(&name);
+        let row = |cells: Vec<&str>| {
+            names.iter().zip(cells).filter(|(name, _)| kept(name)).map(|(_, cell)| cell.to_owned()).collect::<Vec<_>>()
+        };
+        let rows: Vec<String> = lines.map(|cells| row(cells).join(",")).collect();
+        assert_eq!(rows, wanted, "{text}");
+    }
     for bad in [
         "startDate=2026-03-29&endDate=2026-03-28",
         "startDate=2026-03-29",

@@ -209,6 +209,7 @@ async fn opens_and_clicks_are_counted_by_day_step_and_link() {
         [("https://a.test/?x=1&y=2", [2, 3, 2, 3]), ("https://b.test/{{ customFields.page }}", [1, 1, 1, 1])]
     );
     assert_eq!(by_link[0]["stepId"], report["byStep"][0]["stepId"]);
+    assert_equal_to_a_recount_by_day_and_link(&app, &sent.id).await;
     app.assert_sql(
         "(SELECT string_agg(url, ' ' ORDER BY url) FROM links WHERE link IN (SELECT link FROM events)) = \
         'https://a.test/?x=1&y=2 https://b.test/{{ customFields.page }}'",
@@ -218,6 +219,58 @@ async fn opens_and_clicks_are_counted_by_day_step_and_link() {
     assert_eq!(four(&listed["data"][0]["totals"], "Opens"), [2, 3, 2, 3]);
     let step = app.get(&format!("/api/campaigns/{}/steps", sent.id)).await.json;
     assert_eq!(step["data"][0]["stats"]["uniqueClicks"], 2);
+}
+
+/// Days of links in the API, as a table and as lines, in zones that cut the same clicks differently, against the rows.
+async fn assert_equal_to_a_recount_by_day_and_link(app: &TestApp, id: &str) {
+    // Clicks of three days, so that zones make a difference, and the figures after them.
+    app.database
+        .run_sql(
+            "CREATE TEMP TABLE late AS SELECT *, row_number() OVER (ORDER BY at) AS n FROM events WHERE kind = 'c'; \
+             INSERT INTO events (tenant_no, campaign_no, contact_no, step, pass, kind, id, link, at) \
+                 SELECT tenant_no, campaign_no, contact_no, step, pass, kind, gen_random_uuid(), link, \
+                     date_trunc('day', at, 'UTC') - interval '1 day' + d * interval '7 hours 50 minutes' + n * interval '1 minute' \
+                 FROM late, generate_series(0, 5) d; \
+             DELETE FROM link_stats; \
+             INSERT INTO link_stats (tenant_no, campaign_no, quarter, step, link, clicks, human_clicks, clicked, human_clicked) \
+                 SELECT tenant_no, campaign_no, date_bin('15 minutes', at, 'epoch'), step, link, count(*), count(*), \
+                     count(*) FILTER (WHERE nth = 1), count(*) FILTER (WHERE nth = 1) \
+                 FROM (SELECT *, row_number() OVER (PARTITION BY contact_no, step, pass, link ORDER BY at) AS nth FROM events \
+                     WHERE kind = 'c') e GROUP BY 1, 2, 3, 4, 5",
+        )
+        .await;
+    let today = chrono::Utc::now().date_naive();
+    let (first, last) = (today - chrono::TimeDelta::days(3), today + chrono::TimeDelta::days(3));
+    let mut cuts = std::collections::BTreeSet::new();
+    for zone in ["UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati"] {
+        let recount = format!(
+            "(SELECT string_agg(concat_ws(' ', day, url, uniques, total), ';' ORDER BY day, url) FROM ( \
+                 SELECT (e.at AT TIME ZONE '{zone}')::date AS day, l.url, count(*) FILTER (WHERE e.nth = 1) AS uniques, count(*) AS total \
+                 FROM (SELECT *, row_number() OVER (PARTITION BY contact_no, step, pass, link ORDER BY at) AS nth FROM events \
+                     WHERE kind = 'c') e JOIN links l USING (tenant_no, campaign_no, step, link) GROUP BY 1, 2) d)"
+        );
+        let path =
+            format!("/api/campaigns/{id}/analytics?startDate={first}&endDate={last}&timezone={zone}&groupBy=dayLink");
+        let report = app.get(&path).await.assert_status(200).json.clone();
+        let rows = report["byDayLink"].as_array().expect("days of links");
+        let mut told: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let text = |name: &str| row[name].as_str().expect("a text").to_owned();
+                format!("{} {} {} {}", text("date"), text("url"), row["uniqueClicks"], row["totalClicks"])
+            })
+            .collect();
+        let lines = app.send(app.request(Method::GET, &path).header("Accept", "application/x-ndjson")).await;
+        let lines: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(&lines, rows);
+        assert!(report.get("byDayStep").is_none() && rows.iter().all(|row| row["name"] == "hello"), "{report}");
+        let table = app.send(app.request(Method::GET, &path).header("Accept", "text/csv")).await;
+        assert_eq!(table.text.lines().count(), rows.len() + 1, "{}", table.text);
+        told.sort();
+        app.assert_sql(&format!("{recount} = '{}'", told.join(";"))).await;
+        cuts.insert(told);
+    }
+    assert!(cuts.len() > 2, "zones cut days differently: {cuts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,8 +15,8 @@ use diesel::sql_types::{BigInt, Integer};
 use diesel_async::RunQueryDsl;
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::figures::{Counts, DayOfStep, StepLine, Tally};
-use muster_domain::model::ids::{ContactId, ContactNo, LinkNo, StepId, StepNo};
+use muster_domain::model::figures::{Counts, DayOfLink, DayOfStep, StepLine};
+use muster_domain::model::ids::{ContactId, ContactNo, StepId, StepNo};
 use muster_domain::model::sequence::Sequence;
 use muster_domain::ports::analytics::{AnalyticsRepo, EnrollmentFilter, EnrollmentView, HistoryEvent, Joined};
 use muster_domain::ports::store::StoreResult;
@@ -33,14 +33,14 @@ impl AnalyticsRepo for PgUnit {
         figures::days(self.conn(), campaign.key(), timezone, first, last).await
     }
 
-    async fn links(
+    async fn link_days(
         &mut self,
         campaign: &Campaign,
         timezone: Tz,
         first: NaiveDate,
         last: NaiveDate,
-    ) -> StoreResult<Vec<(StepNo, LinkNo, Tally)>> {
-        links::clicked(self.conn(), campaign.key(), timezone, first, last).await
+    ) -> StoreResult<Vec<DayOfLink>> {
+        links::days(self.conn(), campaign.key(), timezone, first, last).await
     }
 
     async fn sequences(&mut self, campaign: &Campaign) -> StoreResult<Vec<Sequence>> {

@@ -1,6 +1,6 @@
 //! Figures as answers show them.
 
-use muster_domain::model::figures::Counts;
+use muster_domain::model::figures::{Counts, Tally};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// Unique figures count mails, each once, on the day of the first time. Opens and clicks are those of people; `all…`
 /// figures have what programs did as well: scanners, image proxies, whoever follows every link at once. Denominators: `deliveryRate` and `bounceRate` of
 /// everything attempted (sent and refused); the other rates are of delivered mails.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Figures)]
 pub(crate) struct FiguresResponse {
@@ -110,6 +110,43 @@ impl FiguresResponse {
             ("replyRate", self.reply_rate.to_string()),
             ("complaintRate", self.complaint_rate.to_string()),
             ("unsubscribeRate", self.unsubscribe_rate.to_string()),
+        ]
+    }
+}
+
+/// How often a link was followed.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Clicks)]
+#[expect(clippy::struct_field_names, reason = "they are named beside other figures in answers")]
+pub(crate) struct ClicksResponse {
+    /// Mails in which a person followed it.
+    unique_clicks: i64,
+    total_clicks: i64,
+    /// Mails in which a person or a program followed it.
+    all_unique_clicks: i64,
+    all_total_clicks: i64,
+}
+
+impl From<Tally> for ClicksResponse {
+    fn from(clicks: Tally) -> Self {
+        Self {
+            unique_clicks: clicks.human_unique,
+            total_clicks: clicks.human_total,
+            all_unique_clicks: clicks.unique,
+            all_total_clicks: clicks.total,
+        }
+    }
+}
+
+impl ClicksResponse {
+    /// The same as cells of a table, each under its JSON name and in the same order.
+    pub(super) fn cells(&self) -> [(&'static str, String); 4] {
+        [
+            ("uniqueClicks", self.unique_clicks.to_string()),
+            ("totalClicks", self.total_clicks.to_string()),
+            ("allUniqueClicks", self.all_unique_clicks.to_string()),
+            ("allTotalClicks", self.all_total_clicks.to_string()),
         ]
     }
 }
