@@ -377,6 +377,7 @@ pub const REGISTER: &[Table] = &[
             ("sent", Plain),
             ("bounced", Plain),
             ("returned", Plain),
+            ("undelivered", Plain),
             ("confirmed", Plain),
             ("opens", Plain),
             ("human_opens", Plain),

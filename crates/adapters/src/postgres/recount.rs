@@ -9,7 +9,8 @@ use muster_domain::ports::store::StoreResult;
 use secrecy::SecretString;
 use std::time::Duration;
 
-/// Figures that differ from the rows: `table campaign/step quarter link: figures <> rows`.
+/// Figures that differ from the rows, each as `figure of campaign …, step …, in the quarter-hour from …: n counted, n in the rows`. Figures
+/// are named as in the API.
 pub const FIGURES: &str = "WITH \
     firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, kind, min(at) AS at, \
         min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events GROUP BY 1, 2, 3, 4, 5, 6), \
@@ -17,6 +18,9 @@ pub const FIGURES: &str = "WITH \
         min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events WHERE kind = 'c' AND link <> 0 GROUP BY 1, 2, 3, 4, 5, 6), \
     facts AS ( \
         SELECT tenant_no, campaign_no, step, ended_at AS at, 'sent' AS what, 0 AS link FROM messages WHERE state = 's' \
+        UNION ALL SELECT tenant_no, campaign_no, step, ended_at, 'taken back', 0 \
+            FROM messages JOIN firsts USING (tenant_no, campaign_no, step, contact_no, pass) \
+            WHERE state = 's' AND kind = 'b' AND human_at IS NOT NULL \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'all ' || kind::text, 0 FROM events WHERE kind IN ('o', 'c') \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'human ' || kind::text, 0 FROM events \
             WHERE kind IN ('o', 'c') AND machine IS NULL \
@@ -29,14 +33,23 @@ pub const FIGURES: &str = "WITH \
     counted AS (SELECT tenant_no, campaign_no, step, date_bin('15 minutes', at, 'epoch') AS quarter, what, link, count(*) AS n \
         FROM facts GROUP BY 1, 2, 3, 4, 5, 6), \
     booked AS (SELECT tenant_no, campaign_no, step, quarter, v.what, 0 AS link, v.n FROM stats, LATERAL (VALUES \
-            ('sent', sent), ('all o', opens), ('human o', human_opens), ('first o', opened), ('first human o', human_opened), \
+            ('sent', sent), ('taken back', undelivered), ('all o', opens), ('human o', human_opens), ('first o', opened), ('first human o', human_opened), \
             ('all c', clicks), ('human c', human_clicks), ('first c', clicked), ('first human c', human_clicked), \
             ('first human f', bounced), ('first human b', returned), ('first human d', confirmed), ('first human r', replied), \
             ('first human p', complained), ('first human u', unsubscribed)) AS v (what, n) \
         UNION ALL SELECT tenant_no, campaign_no, step, quarter, v.what, link, v.n FROM link_stats, LATERAL (VALUES \
-            ('link all', clicks), ('link human', human_clicks), ('link first', clicked), ('link first human', human_clicked)) AS v (what, n)) \
-    SELECT string_agg(format('%s %s/%s %s %s: %s <> %s', what, campaign_no, step, quarter, link, b.n, c.n), ', ') \
+            ('link all', clicks), ('link human', human_clicks), ('link first', clicked), ('link first human', human_clicked)) AS v (what, n)), \
+    names (what, name) AS (VALUES ('sent', 'emailsSent'), ('taken back', 'emailsDelivered (taken back)'), \
+        ('first human f', 'emailsBounced (at once)'), ('first human b', 'emailsBounced (later)'), ('first human d', 'emailsConfirmed'), \
+        ('first human o', 'uniqueOpens'), ('human o', 'totalOpens'), ('first o', 'allUniqueOpens'), ('all o', 'allTotalOpens'), \
+        ('first human c', 'uniqueClicks'), ('human c', 'totalClicks'), ('first c', 'allUniqueClicks'), ('all c', 'allTotalClicks'), \
+        ('link first human', 'uniqueClicks'), ('link human', 'totalClicks'), ('link first', 'allUniqueClicks'), \
+        ('link all', 'allTotalClicks'), ('first human r', 'replies'), ('first human p', 'spamComplaints'), ('first human u', 'unsubscribes')) \
+    SELECT string_agg(format('%s%s of campaign %s, step %s, in the quarter-hour from %s: %s counted, %s in the rows', coalesce(w.name, what), \
+        CASE WHEN link <> 0 THEN ' of link ' || link END, coalesce(g.id::text, campaign_no::text), step, \
+        to_char(quarter AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), coalesce(b.n, 0), coalesce(c.n, 0)), '; ' ORDER BY quarter, step, what, link) \
     FROM booked b FULL JOIN counted c USING (tenant_no, campaign_no, step, quarter, what, link) \
+    LEFT JOIN names w USING (what) LEFT JOIN campaigns g USING (tenant_no, campaign_no) \
     WHERE coalesce(b.n, 0) <> coalesce(c.n, 0)";
 
 /// Books that differ from the rows: `campaign/step: books <> rows`.

@@ -385,6 +385,7 @@ diesel::table! {
         human_clicked -> Int8,
         replied -> Int8,
         complained -> Int8,
+        undelivered -> Int8,
     }
 }
 

@@ -44,6 +44,7 @@ columns! {
     sent: sent,
     bounced: bounced,
     returned: returned,
+    undelivered: undelivered,
     confirmed: confirmed,
     opens: opens.total,
     human_opens: opens.human_total,

@@ -1,8 +1,9 @@
 //! Hooks, receipts and soft bounces: every promise of their ports.
 
-use crate::deliver::{begun, expire_leases, in_doubt, record};
+use crate::deliver::{begun, expire_leases, in_doubt, record, sent};
 use chrono::{DateTime, TimeDelta, Utc};
-use muster_domain::model::delivery::{DeliveryKey, DeliveryState, RetryPolicy};
+use muster_domain::model::decision::{Evidence, Resolution};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, RetryPolicy};
 use muster_domain::model::enrollment::ExitReason;
 use muster_domain::model::events::{ClickedLink, EngagementEvent, EventKind, Machine};
 use muster_domain::model::hook::{Hook, HookKey, Receipt};
@@ -211,6 +212,41 @@ async fn a_mail_of_which_a_sign_came_before_its_worker_gave_it_up_is_not_in_doub
         assert_eq!(queue.messages('d').await + queue.queued('p').await, 2, "a program may have looked before the dot");
         queue.assert_books().await;
     }
+}
+
+/// Whichever is told first, and however the mail comes to count as sent.
+#[tokio::test]
+async fn a_mail_that_came_back_is_no_delivery_of_the_time_when_it_was_sent() {
+    let queue = MailQueue::of(6).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 6).await;
+    let back = async |attempt: &Attempt| {
+        let event = event(attempt.key, EventKind::Bounced, None);
+        tell(&queue, async |tx| tx.events().record(&[event]).await).await;
+    };
+    back(&attempts[0]).await;
+    record(&store, queue.key, &attempts[..2], &sent()).await;
+    back(&attempts[1]).await;
+    back(&attempts[1]).await;
+    expire_leases(&queue).await;
+    assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().in_doubt, 4);
+    for attempt in &attempts[2..5] {
+        back(attempt).await;
+    }
+    let undelivered = "SELECT sum(undelivered) FROM stats WHERE sent > 0";
+    assert_eq!(queue.number(undelivered).await, 2, "what may not have been sent is no matter of deliveries");
+    queue.assert_figures().await;
+    record(&store, queue.key, &attempts[2..3], &sent()).await;
+    tell(&queue, async |tx| {
+        let now = tx.now().await?;
+        tx.deliveries().resolve(attempts[3].key, Resolution::Sent, Evidence::Event, now).await?;
+        tx.deliveries().resolve(attempts[4].key, Resolution::Failed, Evidence::Event, now).await
+    })
+    .await;
+    assert_eq!(queue.messages('s').await, 4);
+    assert_eq!(queue.number(undelivered).await, 4);
+    assert_eq!(queue.number("SELECT sum(returned) FROM stats").await, 5);
+    queue.assert_books().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

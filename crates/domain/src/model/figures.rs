@@ -30,14 +30,20 @@ impl AddAssign for Tally {
 }
 
 /// What happened, as counted. Everything but the totals counts mails, each once, at the first time.
+///
+/// A mail that comes back counts twice, each time in its own place: as [`returned`](Self::returned) when it came back, and as
+/// [`undelivered`](Self::undelivered) when it had been sent. So a day's bounces are those that came that day, and a day's deliveries
+/// are those of its own mails, which may become fewer later and never fewer than none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accepted by the mail server.
     pub sent: i64,
     /// Recipients refused for good while sending.
     pub bounced: i64,
-    /// Accepted, and sent back afterwards.
+    /// Accepted, and sent back afterwards: counted when they came back.
     pub returned: i64,
+    /// The same mails, as far as they count as sent: counted when they were sent.
+    pub undelivered: i64,
     /// A provider says that it arrived.
     pub confirmed: i64,
     /// Opens.
@@ -55,7 +61,7 @@ pub struct Counts {
 impl Counts {
     /// Accepted and not sent back.
     pub fn delivered(&self) -> i64 {
-        self.sent - self.returned
+        self.sent - self.undelivered
     }
 
     /// Refused while sending or sent back afterwards.
@@ -89,6 +95,7 @@ impl AddAssign for Counts {
         self.sent += other.sent;
         self.bounced += other.bounced;
         self.returned += other.returned;
+        self.undelivered += other.undelivered;
         self.confirmed += other.confirmed;
         self.opens += other.opens;
         self.clicks += other.clicks;
@@ -299,10 +306,21 @@ mod tests {
 
     #[test]
     fn what_was_sent_back_was_not_delivered() {
-        let counts = Counts { sent: 5, bounced: 3, returned: 1, unsubscribed: 2, ..Counts::default() };
+        let counts = Counts { sent: 5, bounced: 3, returned: 1, undelivered: 1, unsubscribed: 2, ..Counts::default() };
         assert_eq!((counts.delivered(), counts.bounces(), counts.attempted()), (4, 4, 8));
         assert!((counts.delivery_rate() - 0.5).abs() < f64::EPSILON);
         assert!((counts.bounce_rate() - 0.5).abs() < f64::EPSILON);
         assert!((counts.of_delivered(counts.unsubscribed) - 0.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_mail_that_comes_back_another_day_is_a_bounce_of_that_day_and_no_delivery_of_its_own() {
+        let row = |at, counts| DayOfStep { day: day(at), step: StepNo(1), counts };
+        let sent = Counts { sent: 3, undelivered: 1, ..Counts::default() };
+        let came_back = Counts { returned: 1, ..Counts::default() };
+        let rows = [row("2026-01-01", sent), row("2026-01-02", came_back)];
+        let report = Report::of(day("2026-01-01"), day("2026-01-02"), &rows, Vec::new());
+        let told: Vec<_> = report.days.iter().map(|(_, counts)| (counts.delivered(), counts.bounces())).collect();
+        assert_eq!((told, report.totals.delivered(), report.totals.bounces()), (vec![(2, 0), (0, 1)], 2, 1));
     }
 }

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn complaints_are_a_share_of_what_was_delivered() {
-        let counts = Counts { sent: 105, returned: 5, complained: 1, ..Counts::default() };
+        let counts = Counts { sent: 105, returned: 5, undelivered: 5, complained: 1, ..Counts::default() };
         assert_eq!(RAILS.broken_by(&counts), None);
         assert!(RAILS.broken_by(&Counts { complained: 2, ..counts }).is_some_and(|said| said.contains("2 of 100")));
     }

@@ -2,17 +2,19 @@
 
 use super::rows::OutboxRow;
 use super::{bind_attempts, bind_campaign};
+use crate::postgres::events::back::already;
 use crate::postgres::prepared::prepared;
 use crate::postgres::{StoreErrorExt, events, internal};
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::enrollment::{ExitReason, Passage};
 use muster_domain::model::events::{EngagementEvent, EventKind};
-use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::ids::{CampaignKey, StepNo};
 use muster_domain::ports::store::StoreResult;
 use uuid::Uuid;
 
@@ -96,11 +98,14 @@ pub(super) async fn end(
     let mut endings: Vec<&Ending> = endings.iter().collect();
     endings.sort_unstable_by_key(|ending| ending.row.attempt(key).key);
     let moves = moves(&endings);
-    try_join!(
+    let ((), back, ()) = try_join!(
         move_enrollments(conn, key, now, &moves),
         move_rows(conn, key, now, &endings),
         write_history(conn, key, now, &moves),
     )?;
+    for step in back {
+        entries.quarter(now, step).undelivered += 1;
+    }
     for ending in &endings {
         book(&mut entries, key, now, ending);
     }
@@ -117,13 +122,23 @@ fn moves<'a>(endings: &[&'a Ending]) -> Vec<(&'a Ending, Onward)> {
     endings.iter().filter_map(|ending| Some((*ending, ending.onward()?))).collect()
 }
 
+#[derive(QueryableByName)]
+struct MovedRow {
+    #[diesel(sql_type = SmallInt)]
+    step: i16,
+    #[diesel(sql_type = Bool)]
+    came_back: bool,
+}
+
+/// Answers with a step for each mail that was sent and came back already, before its own attempt knew that it was sent.
 async fn move_rows(
     mut conn: &AsyncPgConnection,
     key: CampaignKey,
     now: DateTime<Utc>,
     endings: &[&Ending],
-) -> StoreResult<()> {
-    let sql = "WITH gone AS ( \
+) -> StoreResult<Vec<StepNo>> {
+    let sql = concat!(
+        "WITH gone AS ( \
             DELETE FROM outbox o \
             USING (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
                    FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[], $7::text[], $8::text[]) \
@@ -135,19 +150,26 @@ async fn move_rows(
             queued_at, ended_at, detail) \
         SELECT $1, $2, contact_no, step, pass, ending::\"char\", attempts, resends, epoch, version, queued_at, $9, detail FROM gone \
         ON CONFLICT (tenant_no, campaign_no, contact_no, step, pass) DO UPDATE SET state = excluded.state, \
-            attempts = excluded.attempts, resends = excluded.resends, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail";
+            attempts = excluded.attempts, resends = excluded.resends, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail \
+        RETURNING m.step, m.state = 's' AND ",
+        already!(),
+        " AS came_back"
+    );
     let attempts: Vec<_> = endings.iter().map(|ending| ending.row.attempt(key)).collect();
     // A server may say a person's name; of somebody erased nothing is kept that it said.
     let detail =
         |ending: &&Ending| (!ending.row.erased).then(|| ending.detail.chars().take(DETAIL_AT_MOST).collect::<String>());
-    let moved = bind_attempts(prepared(sql), key, &attempts)
+    let moved: Vec<MovedRow> = bind_attempts(prepared(sql), key, &attempts)
         .bind::<Array<Text>, _>(endings.iter().map(|ending| ending.code()).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(endings.iter().map(detail).collect::<Vec<_>>())
         .bind::<Timestamptz, _>(now)
-        .execute(&mut conn)
+        .get_results(&mut conn)
         .await
         .store()?;
-    if moved == endings.len() { Ok(()) } else { Err(internal("locked deliveries were lost before they ended")) }
+    if moved.len() != endings.len() {
+        return Err(internal("locked deliveries were lost before they ended"));
+    }
+    Ok(moved.into_iter().filter(|row| row.came_back).map(|row| StepNo(row.step)).collect())
 }
 
 async fn move_enrollments(

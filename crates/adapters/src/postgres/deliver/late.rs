@@ -2,12 +2,13 @@
 
 use super::{bind_attempts, open};
 use crate::postgres::deliveries::decisions::{self, Decided};
+use crate::postgres::events::back::already;
 use crate::postgres::locks::{self, Lock};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, CChar, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::decision::{Evidence, Resolution};
@@ -30,6 +31,8 @@ struct SettledRow {
     state: u8,
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    came_back: bool,
 }
 
 /// Turns messages in doubt of these very attempts into sent or failed ones. Their enrollments went on long ago. A message that
@@ -52,7 +55,8 @@ pub(super) async fn resolve(
     }
     known.sort_unstable_by_key(|(attempt, ..)| attempt.key);
     // A doubt always says why; where nothing stands any more, the contact was erased.
-    let sql = "UPDATE messages m SET state = a.state::\"char\", ended_at = muster_now(), \
+    let sql = concat!(
+        "UPDATE messages m SET state = a.state::\"char\", ended_at = muster_now(), \
                    detail = CASE WHEN m.detail IS NOT NULL THEN a.detail END \
                FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.*, (SELECT detail FROM messages b \
                        WHERE b.tenant_no = $1 AND b.campaign_no = $2 AND b.contact_no = u.contact_no AND b.step = u.step \
@@ -63,7 +67,10 @@ pub(super) async fn resolve(
                AND m.pass = a.pass AND m.epoch = a.epoch AND m.state = 'd' \
                AND (a.state = 's' OR m.resends = 0) AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no \
                    AND o.contact_no = a.contact_no AND o.step = a.step AND o.pass = a.pass) \
-               RETURNING m.contact_no, m.step, m.pass, a.before, m.state, m.ended_at AS now";
+               RETURNING m.contact_no, m.step, m.pass, a.before, m.state, m.ended_at AS now, ",
+        already!(),
+        " AS came_back"
+    );
     let rows: Vec<SettledRow> = bind_attempts(prepared(sql), key, known.iter().map(|(attempt, ..)| attempt))
         .bind::<Array<Text>, _>(known.iter().map(|(_, state, _)| (*state).to_owned()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(known.iter().map(|(.., detail)| (*detail).to_owned()).collect::<Vec<_>>())
@@ -81,7 +88,9 @@ pub(super) async fn resolve(
         entries.step(step).in_doubt -= 1;
         if row.state == b's' {
             entries.step(step).sent += 1;
-            entries.quarter(row.now, step).sent += 1;
+            let counts = entries.quarter(row.now, step);
+            counts.sent += 1;
+            counts.undelivered += i64::from(row.came_back);
             report.sent += 1;
         } else {
             entries.step(step).failed += 1;

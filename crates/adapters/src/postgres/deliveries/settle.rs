@@ -4,6 +4,7 @@ use super::decisions::{self, Decided};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::deliver::heard::heard;
 use crate::postgres::prepared::{Prepared, prepared};
+use crate::postgres::events::back;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
@@ -60,6 +61,13 @@ pub(super) async fn settle(
     let decided: Vec<Decided> = before.into_iter().map(|row| row.decided(resolution)).collect();
     decisions::write(conn, key, &decided, evidence, now).await?;
     let mut entries = BookEntries::default();
+    if resolution == Resolution::Sent {
+        let mails: Vec<_> = decided.iter().map(|one| (one.contact_no, one.step, one.pass)).collect();
+        // In a statement of its own: whoever wrote that it came back held the row that the one before waited for.
+        for step in back::came_back(conn, key, &mails).await? {
+            entries.quarter(now, step).undelivered += 1;
+        }
+    }
     for one in decided {
         book(&mut entries, StepNo(one.step), resolution, now);
     }

@@ -3,6 +3,7 @@
 //! Writers lock a mail's line of a kind (link 0 of `engagements`) before they touch anything else of it, in the order
 //! of keys; so two that tell of the same mail come one after the other, and each sees what the other left.
 
+pub(super) mod back;
 mod rows;
 pub(super) mod told;
 
@@ -57,6 +58,9 @@ pub(crate) async fn record(
     }
     expose_programs(conn, tenant, &wanted, &new, &mut change).await?;
     rows::save(conn, tenant, &change.after).await?;
+    for (campaign, step, sent_at) in back::sent_at(conn, tenant, &change.came_back()).await? {
+        change.entries.entry(campaign).or_default().quarter(sent_at, step).undelivered += 1;
+    }
     Ok((report, change.into_entries()))
 }
 
@@ -110,6 +114,14 @@ impl Change {
                 take_human(self.of(line), line.subject(), one.at);
             }
         }
+    }
+
+    /// Mails of which it is new that they came back.
+    fn came_back(&self) -> Vec<DeliveryKey> {
+        let bounces = self.after.iter().filter(|(line, _)| line.mail.kind == EventKind::Bounced);
+        let before = |line| self.before.get(line).and_then(|known| known.first_human_at);
+        let new = bounces.filter(|(line, after)| before(line).is_none() && after.first_human_at.is_some());
+        new.map(|(line, _)| line.mail.delivery).collect()
     }
 
     fn of(&mut self, line: Line) -> &mut BookEntries {

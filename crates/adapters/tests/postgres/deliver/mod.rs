@@ -52,7 +52,7 @@ pub(crate) async fn begun(store: &PgStore, key: CampaignKey, limit: usize) -> Ve
     begin(store, key, &letters).await.begun
 }
 
-fn sent() -> SendOutcome {
+pub(crate) fn sent() -> SendOutcome {
     SendOutcome::Sent { reply: "250 ok".to_owned() }
 }
 

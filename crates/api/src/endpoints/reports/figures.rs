@@ -7,17 +7,19 @@ use utoipa::ToSchema;
 /// What happened, counted, and the rates.
 ///
 /// Unique figures count mails, each once, on the day of the first time. Opens and clicks are those of people; `all…`
-/// figures have what programs did as well: scanners, image proxies, whoever follows every link at once. Denominators: `deliveryRate` and `bounceRate` of
-/// everything attempted (sent and refused); the other rates are of delivered mails.
+/// figures have what programs did as well: scanners, image proxies, whoever follows every link at once. A mail that comes back is a
+/// bounce of the day on which it came back, and from then on no delivery of the day on which it was sent: so no day has fewer than
+/// none, and a day's `bounceRate` may be above 1. Denominators: `deliveryRate` and `bounceRate` of everything attempted (sent and
+/// refused); the other rates are of delivered mails.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Figures)]
 pub(crate) struct FiguresResponse {
     /// Mails that the mail server accepted.
     emails_sent: i64,
-    /// Of them, those not returned.
+    /// Of them, those not returned until now, whenever they were.
     emails_delivered: i64,
-    /// Mails whose recipient was refused for good, at once or later.
+    /// Mails whose recipient was refused for good at once, and mails that came back later.
     emails_bounced: i64,
     /// Mails whose arrival a provider has confirmed.
     emails_confirmed: i64,
