@@ -1,7 +1,7 @@
 //! What contacts did with mails, as conditions.
 //!
 //! Nobody's doing but people's: lines of `engagements` keep when a person was last seen. With a campaign, both the lines and the
-//! mails are found by their keys; without one, lines have an index by contact.
+//! mails are found by their keys; without one, both have an index by contact, which for mails holds those that were sent.
 
 use crate::postgres::statement::{Bind, Statement};
 use muster_domain::model::ids::{CampaignNo, LinkNo};

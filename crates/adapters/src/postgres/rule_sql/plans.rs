@@ -119,6 +119,34 @@ async fn what_was_done_with_a_campaign_is_answered_by_index() {
 }
 
 #[tokio::test]
+async fn what_was_received_of_any_campaign_is_answered_by_an_index_of_contacts() {
+    let (database, store) = engaged_database().await;
+    // Most mails on a server are another tenant's.
+    database
+        .run_sql(
+            "INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, epoch, version, queued_at, ended_at) \
+             SELECT 2, 3, n, s, 1, 's', 1, 1, 1, now(), now() FROM generate_series(20001, 40000) n, generate_series(1, 10) s",
+        )
+        .await;
+    database.run_sql("VACUUM ANALYZE messages").await;
+    let received = |op: &str, value: Value| json!({"field": "received", "op": op, "value": value});
+    // Of many, each contact once or all along the index; of one, a look-up by its number.
+    for rule in [
+        received("exists", json!(true)),
+        received("eq", json!(false)),
+        received("eq", json!({"withinDays": 30})),
+        received("ne", json!({"withinDays": 30})),
+    ] {
+        let plan = plan_of(&store, rule.clone()).await;
+        assert!(plan.contains("messages_by_contact") && !plan.contains("Seq Scan on messages"), "{rule}:\n{plan}");
+        let one = json!({"all": [{"field": "email", "op": "eq", "value": "c7@x.test"}, rule]});
+        let plan = plan_of(&store, one).await;
+        let look_up = plan.lines().skip_while(|line| !line.contains("messages_by_contact"));
+        assert!(look_up.take(2).any(|line| line.contains("contact_no = c.contact_no")), "{rule}, of one:\n{plan}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_read_by_its_key() {
     let (_database, store) = full_database().await;
     let plan = plan(&store, Members::Listed(SegmentNo(1))).await;
