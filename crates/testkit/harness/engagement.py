@@ -10,6 +10,7 @@ import argparse
 import base64
 import collections
 import concurrent.futures
+import csv
 import datetime
 import email
 import email.policy
@@ -17,6 +18,7 @@ import hashlib
 import hmac
 import html.parser
 import http.client
+import io
 import json
 import random
 import socketserver
@@ -216,6 +218,48 @@ def differences(script, said, steps):
     return found
 
 
+def downloads(api, path):
+    """Rows of days and steps, and of days and links, as a table and as lines."""
+    rows, forms = {}, (("table", "text/csv"), ("lines", "application/x-ndjson"))
+    for grouping, form, media_type in [(grouping, *form) for grouping in ("dayStep", "dayLink") for form in forms]:
+        connection = http.client.HTTPConnection(*api.addresses[0], timeout=60)
+        connection.request("GET", f"{path}&groupBy={grouping}", headers={"Authorization": f"Bearer {api.key}", "Accept": media_type})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        if answer.status != 200 or not answer.headers["Content-Type"].startswith(media_type):
+            raise RuntimeError(f"{grouping} as {media_type}: {answer.status} {text}")
+        rows[grouping, form] = list(csv.DictReader(io.StringIO(text, newline=""))) if form == "table" else [json.loads(line) for line in text.splitlines()]
+    return rows
+
+
+def daily_differences(script, downloaded):
+    """Rows of days and steps, and of days and links, in the tables and lines that are not the script's: all of it was on one day."""
+    found = []
+    url = lambda n: LINKS[n].replace("&amp;", "&")
+    wanted = {
+        "dayStep": {(subject,): counts for subject, counts in script.expected.items()},
+        "dayLink": {(subject, url(n)): counts for (subject, n), counts in script.by_link.items() if counts["allTotalClicks"]},
+    }
+    for (grouping, form), rows in downloaded.items():
+        about = ("name", "url") if grouping == "dayLink" else ("name",)
+        where = f"{form} by {grouping}"
+        days = {row["date"] for row in rows}
+        if len(days) != 1:
+            found.append(f"{where}: days {sorted(days)}")
+        told = {tuple(row[name] for name in about): row for row in rows}
+        if len(told) != len(rows) or told.keys() != wanted[grouping].keys():
+            found.append(f"{where}: {len(rows)} rows about {sorted(told)} and not {sorted(wanted[grouping])}")
+            continue
+        for key, expected in wanted[grouping].items():
+            row = told[key]
+            found += [f"{where} of {key}: {name} is {row[name]} and not {expected[name]}" for name in FIGURES
+                      if name in row and int(row[name]) != expected[name]]
+            if "emailsSent" in row and float(row["openRate"]) != expected["uniqueOpens"] / expected["emailsDelivered"]:
+                found.append(f"{where} of {key}: openRate is {row['openRate']}")
+    return found
+
+
 def noon():
     """A time zone in which no day ends while this runs."""
     hour = datetime.datetime.now(datetime.timezone.utc).hour
@@ -248,6 +292,8 @@ def main():
             first, last = today - datetime.timedelta(days=1), today + datetime.timedelta(days=1)
             said = api.get(f"/api/campaigns/{sent}/analytics?startDate={first}&endDate={last}&timezone={urllib.parse.quote(noon())}")
             found = differences(script, said, steps)
+            found += daily_differences(script, downloads(api, f"/api/campaigns/{sent}/analytics?startDate={first}&endDate={last}"
+                                                              f"&timezone={urllib.parse.quote(noon())}"))
         finally:
             on.end()
     total = sum(script.expected.values(), collections.Counter())
