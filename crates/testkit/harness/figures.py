@@ -386,7 +386,9 @@ def downtime(args):
                 total += limit
                 if sent_so_far(on) != total:
                     wrong.append(f"hour {hour}: {sent_so_far(on)} and not {total}")
-                on.sql("UPDATE sending_quota SET period = period - interval '1 hour'", "UPDATE campaigns SET held_until = held_until - interval '1 hour'")
+                # Far enough that it meets no other hour's row.
+                on.sql(f"UPDATE sending_quota SET period = period - interval '1 hour' * {hour + 1} WHERE period = (SELECT max(period) FROM sending_quota)",
+                       "UPDATE campaigns SET held_until = held_until - interval '1 hour'")
             connections = sum('"Connect"' in line for line in open(on.sink_log, encoding="utf-8"))
             api.post(f"/api/campaigns/{sent}/complete")
             audience.completed(on)

@@ -3,8 +3,8 @@
 use super::decisions::{self, Decided};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::deliver::heard::heard;
-use crate::postgres::prepared::{Prepared, prepared};
 use crate::postgres::events::back;
+use crate::postgres::prepared::{Prepared, prepared};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
