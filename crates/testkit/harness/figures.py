@@ -247,7 +247,7 @@ def kills(args):
             done = lambda: on.sql("SELECT enrollment_state FROM campaigns") == "done"
             while not done():
                 if killed < args.times:
-                    time.sleep(rng.uniform(0.15, 0.6))
+                    time.sleep(rng.uniform(0.05, 0.2))
                     worker.kill()
                     killed += 1
                     worker.start()
@@ -258,7 +258,7 @@ def kills(args):
             enrolled, counted = on.sql("SELECT count(*) FROM enrollments"), on.sql("SELECT audience FROM campaign_counters")
             table("One launch, killed again and again", [("contacts", args.contacts), ("kills before it was done", killed), ("time", f"{took:.0f} s"),
                   ("enrolled, in the books", f"{enrolled}, {counted}"), ("missing", missing)])
-            return not (missing == "0" and enrolled == counted == str(args.contacts) and killed >= min(args.times, 3))
+            return not (missing == "0" and enrolled == counted == str(args.contacts) and killed >= args.times)
         finally:
             on.end()
 
