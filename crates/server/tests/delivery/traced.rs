@@ -112,6 +112,22 @@ async fn campaign_id(queue: &MailQueue) -> CampaignId {
     CampaignId(queue.text("SELECT id FROM campaigns").await.parse().unwrap())
 }
 
+/// Changes rows of the outbox beside those who work on them, in the order in which everybody locks them: whoever takes them as
+/// they lie waits in a circle with the workers.
+async fn meddle(queue: &MailQueue, set: &str, which: &str) {
+    let sql = format!(
+        "UPDATE outbox o SET {set} FROM (SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox WHERE {which} \
+             ORDER BY tenant_no, campaign_no, contact_no, step, pass FOR UPDATE) AS a \
+         WHERE (o.tenant_no, o.campaign_no, o.contact_no, o.step, o.pass) = (a.tenant_no, a.campaign_no, a.contact_no, a.step, a.pass)"
+    );
+    queue.run(&sql).await;
+}
+
+/// Has the leases of all that is under way run out.
+async fn end_leases(queue: &MailQueue) {
+    meddle(queue, "lease_until = now() - interval '1 second'", "state <> 'p'").await;
+}
+
 /// A campaign of two mails amid everything that may happen to it.
 async fn troubled_campaign(on_in_doubt: OnInDoubt) -> MailQueue {
     let settings = Settings { on_in_doubt, ..Settings::default() };
@@ -131,7 +147,7 @@ async fn troubled_campaign(on_in_doubt: OnInDoubt) -> MailQueue {
             }
             // Under those that live, too: their answers come late.
             2 | 5 => {
-                queue.run("UPDATE outbox SET lease_until = now() - interval '1 second' WHERE state <> 'p'").await;
+                end_leases(&queue).await;
                 until_conflicts_end(async || store.reap(&RetryPolicy::default()).await.map(|_| ())).await;
             }
             3 => {
@@ -139,7 +155,7 @@ async fn troubled_campaign(on_in_doubt: OnInDoubt) -> MailQueue {
                 queue.resume(&store).await;
             }
             4 if round < 100 => leave(&queue, &store, CONTACTS - 1 - round).await,
-            _ => queue.run("UPDATE outbox SET retry_at = now() WHERE state = 'p' AND retry_at > now()").await,
+            _ => meddle(&queue, "retry_at = now()", "state = 'p' AND retry_at > now()").await,
         }
         if round > 40 && queue.messages('s').await > CONTACTS / 2 {
             break;
@@ -157,7 +173,7 @@ async fn troubled_campaign(on_in_doubt: OnInDoubt) -> MailQueue {
         }
     })
     .await;
-    queue.run("UPDATE outbox SET lease_until = now() - interval '1 second' WHERE state <> 'p'").await;
+    end_leases(&queue).await;
     until_conflicts_end(async || store.reap(&RetryPolicy::default()).await.map(|_| ())).await;
     queue
 }
