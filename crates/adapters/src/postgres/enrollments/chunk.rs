@@ -143,7 +143,11 @@ async fn look_up(conn: &mut AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<
 /// Runs an `INSERT` as `joined` without asking for conflicts, and again with that when somebody of them joined before, or at
 /// this moment; then counts.
 async fn plainly(conn: &mut AsyncPgConnection, insert: &Statement, counts: &str) -> StoreResult<Enrolled> {
-    let ended = |conflicts: &str| insert.clone().push(conflicts).push(" RETURNING 1) ").push(counts).clone();
+    let ended = |conflicts: &str| {
+        let mut statement = insert.clone();
+        statement.push(conflicts).push(" RETURNING 1) ").push(counts);
+        statement
+    };
     conn.batch_execute("SAVEPOINT chunk").await.store()?;
     let enrolled = match ended("").into_query().get_result(conn).await {
         Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
