@@ -76,11 +76,12 @@ impl Shares {
         Self { places, held: BTreeMap::new() }
     }
 
-    /// How many more `tenant` may take, when besides it those that `wants` is true of want more.
-    pub fn room(&self, tenant: TenantNo, wants: &BTreeSet<TenantNo>) -> usize {
-        let wants_more = |other: TenantNo| other == tenant || wants.contains(&other);
+    /// How many more `tenant` may take, when besides it those want more of whom `wants` is true, `others` in number. Looks at
+    /// those who hold something, and not at those who wait.
+    pub fn room(&self, tenant: TenantNo, others: usize, wants: impl Fn(TenantNo) -> bool) -> usize {
+        let wants_more = |other: TenantNo| other == tenant || wants(other);
         let kept: usize = self.held.iter().filter(|(other, _)| !wants_more(**other)).map(|(_, held)| held).sum();
-        let wanting = wants.len() + usize::from(!wants.contains(&tenant));
+        let wanting = others + 1;
         // Rounded up: with more tenants than places each may have one.
         let share = self.places.saturating_sub(kept).div_ceil(wanting).max(1);
         share.saturating_sub(self.held(tenant))
@@ -99,6 +100,11 @@ impl Shares {
                 self.held.remove(&tenant);
             }
         }
+    }
+
+    /// Whether there is nothing that `tenant` does not hold.
+    pub fn holds_all(&self, tenant: TenantNo) -> bool {
+        self.held(tenant) >= self.places
     }
 
     /// So many `tenant` holds.
@@ -169,7 +175,12 @@ mod tests {
     }
 
     fn room(shares: &Shares, tenant: i32, wants: &[i32]) -> usize {
-        shares.room(TenantNo(tenant), &wants.iter().map(|tenant| TenantNo(*tenant)).collect())
+        room_beside(shares, TenantNo(tenant), &wants.iter().map(|tenant| TenantNo(*tenant)).collect())
+    }
+
+    fn room_beside(shares: &Shares, tenant: TenantNo, wants: &BTreeSet<TenantNo>) -> usize {
+        let others = wants.iter().filter(|other| **other != tenant).count();
+        shares.room(tenant, others, |other| wants.contains(&other))
     }
 
     #[test]
@@ -203,7 +214,7 @@ mod tests {
             let fair = places.div_ceil(wants.len());
             for tenant in asking.into_iter().map(|n| TenantNo(n % tenants)).chain(wants.iter().copied()) {
                 let taken: usize = wants.iter().map(|one| shares.held(*one)).sum();
-                let room = shares.room(tenant, &wants);
+                let room = room_beside(&shares, tenant, &wants);
                 for _ in 0..room.min(places - taken.min(places)) {
                     shares.take(tenant);
                 }

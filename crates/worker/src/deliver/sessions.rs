@@ -28,7 +28,6 @@ struct Places {
 }
 
 struct State {
-    places: usize,
     shares: Shares,
     /// Tenants that have mail due.
     due: BTreeSet<TenantNo>,
@@ -67,7 +66,7 @@ impl Drop for Place {
 impl Sessions {
     pub(super) fn of(transport: Arc<dyn MailTransport>) -> Self {
         let count = transport.sessions_at_most().max(1);
-        let state = State { places: count, shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
+        let state = State { shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
         let places = Places { state: Mutex::new(state), changed: Notify::new() };
         Self { transport, free: Arc::new(Semaphore::new(count)), places: Arc::new(places) }
     }
@@ -92,8 +91,8 @@ impl Sessions {
         wanted: usize,
         stop: &CancellationToken,
     ) -> Option<Result<Vec<Lent>, TransportError>> {
-        let waits = Waits::begin(&self.places, tenant);
-        let mut taken = vec![stop.run_until_cancelled(self.first(tenant)).await?];
+        let mut waits = Waits::begin(&self.places, tenant);
+        let mut taken = vec![stop.run_until_cancelled(self.first(&mut waits)).await?];
         self.take_more(tenant, wanted, &mut taken);
         if taken.len() < wanted.div_ceil(2) {
             tokio::time::sleep(GATHER).await;
@@ -116,15 +115,15 @@ impl Sessions {
     }
 
     /// The first place that is free and within the tenant's share.
-    async fn first(&self, tenant: TenantNo) -> Place {
+    async fn first(&self, waits: &mut Waits<'_>) -> Place {
         loop {
-            self.places.room_for(tenant).await;
+            self.places.room_for(waits).await;
             // Never closed while it is here.
             let Ok(permit) = Arc::clone(&self.free).acquire_owned().await else {
                 std::future::pending::<()>().await;
                 continue;
             };
-            if let Some(place) = self.places.place(tenant, permit) {
+            if let Some(place) = self.places.place(waits.tenant, permit) {
                 return place;
             }
         }
@@ -154,9 +153,8 @@ impl Places {
         Some(Place { tenant, places: Arc::clone(self), _permit: permit })
     }
 
-    /// Waits until `tenant` holds less than its share.
-    async fn room_for(&self, tenant: TenantNo) {
-        let mut held_up = None;
+    /// Waits until the tenant holds less than its share.
+    async fn room_for(&self, waits: &mut Waits<'_>) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -164,13 +162,13 @@ impl Places {
             changed.as_mut().enable();
             let (room, all) = {
                 let state = self.state();
-                (state.room(tenant), state.shares.held(tenant) >= state.places)
+                (state.room(waits.tenant), state.shares.holds_all(waits.tenant))
             };
+            // Who holds all there is waits for itself and nobody else.
+            waits.hold_up(room == 0 && !all);
             if room > 0 {
                 return;
             }
-            // Who holds all there is waits for itself and nobody else.
-            held_up = if all { None } else { held_up.or_else(|| Some(HeldUp::begin(self, tenant))) };
             changed.await;
         }
     }
@@ -178,8 +176,10 @@ impl Places {
 
 impl State {
     fn room(&self, tenant: TenantNo) -> usize {
-        let wants = self.due.iter().chain(self.waiting.keys()).copied().collect();
-        self.shares.room(tenant, &wants)
+        let wants = |other: TenantNo| self.due.contains(&other) || self.waiting.contains_key(&other);
+        let elsewhere = self.waiting.keys().filter(|other| !self.due.contains(other)).count();
+        let others = self.due.len() + elsewhere - usize::from(wants(tenant));
+        self.shares.room(tenant, others, wants)
     }
 }
 
@@ -187,17 +187,29 @@ impl State {
 struct Waits<'a> {
     places: &'a Places,
     tenant: TenantNo,
+    /// It waits because its tenant has its share.
+    held_up: bool,
 }
 
 impl<'a> Waits<'a> {
     fn begin(places: &'a Places, tenant: TenantNo) -> Self {
         places.state().waiting.entry(tenant).or_default().turns += 1;
-        Self { places, tenant }
+        Self { places, tenant, held_up: false }
+    }
+
+    fn hold_up(&mut self, held_up: bool) {
+        if held_up != self.held_up {
+            self.held_up = held_up;
+            let mut state = self.places.state();
+            let waiting = state.waiting.entry(self.tenant).or_default();
+            waiting.held_up = if held_up { waiting.held_up + 1 } else { waiting.held_up - 1 };
+        }
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
+        self.hold_up(false);
         let mut state = self.places.state();
         if let Some(waiting) = state.waiting.get_mut(&self.tenant) {
             waiting.turns -= 1;
@@ -206,27 +218,6 @@ impl Drop for Waits<'_> {
                 drop(state);
                 self.places.changed.notify_waiters();
             }
-        }
-    }
-}
-
-/// A turn that waits because its tenant has its share. Lives within its [`Waits`].
-struct HeldUp<'a> {
-    places: &'a Places,
-    tenant: TenantNo,
-}
-
-impl<'a> HeldUp<'a> {
-    fn begin(places: &'a Places, tenant: TenantNo) -> Self {
-        places.state().waiting.entry(tenant).or_default().held_up += 1;
-        Self { places, tenant }
-    }
-}
-
-impl Drop for HeldUp<'_> {
-    fn drop(&mut self) {
-        if let Some(waiting) = self.places.state().waiting.get_mut(&self.tenant) {
-            waiting.held_up -= 1;
         }
     }
 }
