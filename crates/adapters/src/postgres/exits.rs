@@ -3,6 +3,7 @@
 //! Order of locks, for everybody who changes these rows: contact, enrollment, outbox, books.
 
 use super::books;
+use super::delivery_keys::DeliveryColumns;
 use super::error::StoreErrorExt;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -86,7 +87,7 @@ pub(crate) async fn exit_open_enrollments(conn: &mut AsyncPgConnection, leaving:
         }
     }
     for row in cancel_queued(conn, leaving).await? {
-        let step = exits.entries(CampaignNo(row.campaign_no)).step(StepNo(row.step));
+        let step = exits.entries(CampaignNo(row.delivery.campaign_no)).step(StepNo(row.delivery.step));
         step.pending -= 1;
         step.in_doubt += i64::from(row.resends > 0);
         step.cancelled += i64::from(row.resends == 0);
@@ -181,14 +182,8 @@ async fn write_history(conn: &mut AsyncPgConnection, leaving: Leaving<'_>, open:
 
 #[derive(QueryableByName)]
 struct QueuedRow {
-    #[diesel(sql_type = Integer)]
-    campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
+    #[diesel(embed)]
+    delivery: DeliveryColumns,
     #[diesel(sql_type = SmallInt)]
     resends: i16,
 }
@@ -216,10 +211,10 @@ async fn cancel_queued(conn: &mut AsyncPgConnection, leaving: Leaving<'_>) -> St
             attempts = excluded.attempts, resends = excluded.resends, epoch = excluded.epoch, ended_at = excluded.ended_at, detail = excluded.detail",
     )
     .bind::<Integer, _>(leaving.tenant.0)
-    .bind::<Array<Integer>, _>(queued.iter().map(|row| row.campaign_no).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(queued.iter().map(|row| row.contact_no).collect::<Vec<_>>())
-    .bind::<Array<SmallInt>, _>(queued.iter().map(|row| row.step).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(queued.iter().map(|row| row.pass).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(queued.iter().map(|row| row.delivery.campaign_no).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(queued.iter().map(|row| row.delivery.contact_no).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(queued.iter().map(|row| row.delivery.step).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(queued.iter().map(|row| row.delivery.pass).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(leaving.now)
     .bind::<Text, _>(leaving.reason.as_str())
     .execute(conn)

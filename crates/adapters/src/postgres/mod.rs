@@ -6,6 +6,7 @@
 mod advance;
 mod books;
 mod deliver;
+mod delivery_keys;
 mod error;
 mod exits;
 mod facts;

@@ -77,13 +77,12 @@ async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) ->
             tx.rollback().await?;
             return Ok((in_doubt, closed));
         }
-        let attempts: Vec<_> = expired.iter().map(|row| row.attempt(key)).collect();
-        let heard = heard(&mut tx, key, &attempts).await?;
+        let heard = heard(&mut tx, key.tenant, expired.iter().map(|row| row.attempt(key).key)).await?;
         in_doubt += expired.len() - heard.len();
         let terms = Terms::read(&mut tx, key).await?;
         let arrived = arrived();
         let of = |row: OutboxRow| {
-            let outcome = if heard.contains(&row.attempt(key)) { &arrived } else { &outcome };
+            let outcome = if heard.contains(&row.attempt(key).key) { &arrived } else { &outcome };
             Verdict::of(row, outcome, policy, terms)
         };
         let verdicts = expired.into_iter().map(of).collect();

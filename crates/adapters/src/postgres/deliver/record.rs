@@ -36,14 +36,14 @@ pub(super) async fn record(
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
     let is_doubt = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. });
-    let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| *attempt);
-    let heard = heard(&mut tx, key, &doubts.collect::<Vec<_>>()).await?;
+    let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| attempt.key);
+    let heard = heard(&mut tx, key.tenant, doubts).await?;
     let arrived = arrived();
     for row in locked {
         let attempt = row.attempt(key);
         met.push(attempt);
         if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
-            let outcome = if heard.contains(&attempt) { &arrived } else { *outcome };
+            let outcome = if heard.contains(&attempt.key) { &arrived } else { *outcome };
             verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
     }

@@ -1,27 +1,22 @@
 //! Deliveries for readers: those under way from the outbox, the others from the messages.
 
 use crate::postgres::StoreErrorExt;
+use crate::postgres::delivery_keys::DeliveryColumns;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
-use muster_domain::model::ids::{CampaignId, CampaignNo, ContactId, ContactNo, Pass, StepId, StepNo};
+use muster_domain::model::ids::{CampaignId, ContactId, StepId};
 use muster_domain::ports::deliveries::{DeliveryFilter, DeliveryView};
 use muster_domain::ports::store::{StoreError, StoreResult, Workspace};
 use uuid::Uuid;
 
 #[derive(QueryableByName)]
 struct Row {
-    #[diesel(sql_type = Integer)]
-    campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
+    #[diesel(embed)]
+    delivery: DeliveryColumns,
     /// As in `messages`, or `P`, `C`, `S` for what is queued, claimed, begun.
     #[diesel(sql_type = CChar)]
     state: u8,
@@ -170,15 +165,9 @@ pub(crate) fn state(code: u8) -> Option<DeliveryState> {
 
 impl Row {
     fn view(self, of: Workspace) -> StoreResult<DeliveryView> {
-        let corrupt = |table, column| StoreError::Corrupt { table, column, id: self.campaign_no.to_string() };
+        let corrupt = |table, column| StoreError::Corrupt { table, column, id: self.delivery.campaign_no.to_string() };
         Ok(DeliveryView {
-            key: DeliveryKey {
-                tenant: of.tenant,
-                campaign: CampaignNo(self.campaign_no),
-                contact: ContactNo(self.contact_no),
-                step: StepNo(self.step),
-                pass: Pass(self.pass),
-            },
+            key: self.delivery.key(of.tenant),
             campaign: CampaignId(self.campaign_id),
             contact: ContactId(self.contact_id),
             step: StepId(self.step_id),

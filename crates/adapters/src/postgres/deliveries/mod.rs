@@ -75,7 +75,8 @@ impl DeliveryRepo for PgUnit {
     }
 
     async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()> {
-        let entries = settle::settle_heard(self.conn(), doubts, now).await?;
+        let tenant = self.of().tenant;
+        let entries = settle::settle_heard(self.conn(), tenant, doubts, now).await?;
         self.post(entries);
         Ok(())
     }

@@ -3,16 +3,17 @@
 use super::decisions::{self, Decided};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::deliver::heard::heard;
+use crate::postgres::delivery_keys::{DeliveryColumns, bind_deliveries};
 use crate::postgres::events::back;
-use crate::postgres::prepared::{Prepared, prepared};
+use crate::postgres::prepared::prepared;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::decision::{Evidence, Resolution};
-use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, Epoch};
-use muster_domain::model::ids::{CampaignKey, CampaignNo, ContactNo, Pass, StepNo, TenantNo};
+use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
+use muster_domain::model::ids::{CampaignKey, CampaignNo, StepNo, TenantNo};
 use muster_domain::ports::store::StoreResult;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +52,7 @@ pub(super) async fn settle(
          UPDATE messages m SET state = $6::text::\"char\", detail = $7, ended_at = $8 FROM before b \
          WHERE m.tenant_no = b.tenant_no AND m.campaign_no = b.campaign_no AND m.contact_no = b.contact_no \
          AND m.step = b.step AND m.pass = b.pass RETURNING m.contact_no, m.step, m.pass, b.detail";
-    let before: Vec<BeforeRow> = bind_deliveries(prepared(sql), key.tenant, doubts.iter())
+    let before: Vec<BeforeRow> = bind_deliveries(prepared(sql), key.tenant, doubts.iter().copied())
         .bind::<Text, _>(code)
         .bind::<Text, _>(detail)
         .bind::<Timestamptz, _>(now)
@@ -94,32 +95,6 @@ impl BeforeRow {
     }
 }
 
-/// Binds the tenant as `$1`, then campaigns, contacts, steps and passes as the arrays `$2` to `$5`.
-fn bind_deliveries<'a>(
-    query: Prepared,
-    tenant: TenantNo,
-    keys: impl Iterator<Item = &'a DeliveryKey> + Clone,
-) -> Prepared {
-    query
-        .bind::<Integer, _>(tenant.0)
-        .bind::<Array<Integer>, _>(keys.clone().map(|key| key.campaign.0).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(keys.clone().map(|key| key.contact.0).collect::<Vec<_>>())
-        .bind::<Array<SmallInt>, _>(keys.clone().map(|key| key.step.0).collect::<Vec<_>>())
-        .bind::<Array<Integer>, _>(keys.map(|key| key.pass.0).collect::<Vec<_>>())
-}
-
-#[derive(QueryableByName)]
-struct DoubtRow {
-    #[diesel(sql_type = Integer)]
-    campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
-}
-
 const HOLD_UNDER_WAY: &str = "SELECT FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
     CROSS JOIN LATERAL (SELECT FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
         AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o";
@@ -134,33 +109,26 @@ pub(super) async fn hold_doubts(
     tenant: TenantNo,
     keys: &BTreeSet<DeliveryKey>,
 ) -> StoreResult<BTreeSet<DeliveryKey>> {
-    let ours = || keys.iter().filter(|key| key.tenant == tenant);
+    let ours = || keys.iter().filter(|key| key.tenant == tenant).copied();
     bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, ours()).execute(conn).await.store()?;
-    let rows: Vec<DoubtRow> = bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
-    let key = |row: DoubtRow| {
-        let (campaign, contact) = (CampaignNo(row.campaign_no), ContactNo(row.contact_no));
-        DeliveryKey { tenant, campaign, contact, step: StepNo(row.step), pass: Pass(row.pass) }
-    };
-    Ok(rows.into_iter().map(key).collect())
+    let rows: Vec<DeliveryColumns> =
+        bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
+    Ok(rows.into_iter().map(|row| row.key(tenant)).collect())
 }
 
 /// Settles those of which something was heard as sent. What comes back has to be posted.
 pub(super) async fn settle_heard(
     conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
     doubts: &BTreeSet<DeliveryKey>,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<CampaignNo, BookEntries>> {
-    let mut campaigns: BTreeMap<CampaignKey, Vec<Attempt>> = BTreeMap::new();
-    for key in doubts {
-        // Whichever attempt it was.
-        campaigns.entry(key.campaign_key()).or_default().push(Attempt { key: *key, epoch: Epoch(0) });
-    }
+    let arrived: Vec<_> = heard(conn, tenant, doubts.iter().copied()).await?.into_iter().collect();
     let mut entries = BTreeMap::new();
-    for (campaign, attempts) in campaigns {
-        let heard = heard(conn, campaign, &attempts).await?;
-        let mut arrived: Vec<DeliveryKey> = heard.into_iter().map(|attempt| attempt.key).collect();
-        arrived.sort_unstable();
-        let settled = settle(conn, campaign, &arrived, Resolution::Sent, Evidence::Event, now).await?;
+    // In the order of keys, so each campaign's stand together.
+    for mails in arrived.chunk_by(|one, next| one.campaign == next.campaign) {
+        let Some(campaign) = mails.first().map(DeliveryKey::campaign_key) else { continue };
+        let settled = settle(conn, campaign, mails, Resolution::Sent, Evidence::Event, now).await?;
         entries.insert(campaign.campaign, settled);
     }
     Ok(entries)

@@ -5,6 +5,7 @@
 //! delivery's row, so that one of them sees the other.
 
 use super::StoreErrorExt;
+use crate::postgres::delivery_keys::bind_deliveries;
 use crate::postgres::prepared::prepared;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -47,15 +48,8 @@ pub(super) async fn sent_at(
             AS u (campaign_no, contact_no, step, pass) CROSS JOIN LATERAL ( \
         SELECT campaign_no, step, ended_at FROM messages WHERE tenant_no = $1 AND campaign_no = u.campaign_no \
         AND contact_no = u.contact_no AND step = u.step AND pass = u.pass AND state = 's' OFFSET 0) m";
-    let rows: Vec<SentRow> = prepared(sql)
-        .bind::<Integer, _>(tenant.0)
-        .bind::<Array<Integer>, _>(mails.iter().map(|key| key.campaign.0).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(mails.iter().map(|key| key.contact.0).collect::<Vec<_>>())
-        .bind::<Array<SmallInt>, _>(mails.iter().map(|key| key.step.0).collect::<Vec<_>>())
-        .bind::<Array<Integer>, _>(mails.iter().map(|key| key.pass.0).collect::<Vec<_>>())
-        .get_results(conn)
-        .await
-        .store()?;
+    let rows: Vec<SentRow> =
+        bind_deliveries(prepared(sql), tenant, mails.iter().copied()).get_results(conn).await.store()?;
     Ok(rows.into_iter().map(|row| (CampaignNo(row.campaign_no), StepNo(row.step), row.ended_at)).collect())
 }
 

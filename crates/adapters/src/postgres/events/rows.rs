@@ -6,15 +6,16 @@
 use super::{Mail, StoreErrorExt};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, CChar, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, CChar, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::events::{Engagement, EngagementEvent, EventKind, Machine, Seen};
-use muster_domain::model::ids::{CampaignNo, ContactNo, LinkNo, Pass, StepNo, TenantNo};
+use muster_domain::model::ids::{LinkNo, TenantNo};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
+use crate::postgres::delivery_keys::{DeliveryColumns, bind_deliveries};
 use crate::postgres::prepared::{Prepared, prepared};
 
 /// A row of `engagements`: of the whole mail, where the link is 0, or of one link.
@@ -57,26 +58,18 @@ impl EventRow {
 
 #[derive(QueryableByName)]
 struct Key {
-    #[diesel(sql_type = Integer)]
-    campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
+    #[diesel(embed)]
+    delivery: DeliveryColumns,
     #[diesel(sql_type = CChar)]
     kind: u8,
 }
 
 impl Key {
     fn mail(&self, tenant: TenantNo) -> StoreResult<Mail> {
-        let campaign = CampaignNo(self.campaign_no);
-        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
-        let corrupt =
-            || StoreError::Corrupt { table: "events", column: "kind", id: format!("{}/{}", campaign.0, step.0) };
-        let kind = EventKind::from_code(self.kind).ok_or_else(corrupt)?;
-        Ok(Mail { delivery: DeliveryKey { tenant, campaign, contact, step, pass }, kind })
+        let delivery = self.delivery.key(tenant);
+        let id = || format!("{}/{}", delivery.campaign.0, delivery.step.0);
+        let corrupt = || StoreError::Corrupt { table: "events", column: "kind", id: id() };
+        Ok(Mail { delivery, kind: EventKind::from_code(self.kind).ok_or_else(corrupt)? })
     }
 }
 
@@ -100,13 +93,7 @@ struct LineRow {
 
 /// Binds the tenant as `$1`, then campaigns, contacts, steps, passes and kinds as the arrays `$2` to `$6`.
 fn bind_mails<'a>(query: Prepared, tenant: TenantNo, mails: impl Iterator<Item = &'a Mail> + Clone) -> Prepared {
-    let keys = || mails.clone().map(|mail| mail.delivery);
-    query
-        .bind::<Integer, _>(tenant.0)
-        .bind::<Array<Integer>, _>(keys().map(|key| key.campaign.0).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(keys().map(|key| key.contact.0).collect::<Vec<_>>())
-        .bind::<Array<SmallInt>, _>(keys().map(|key| key.step.0).collect::<Vec<_>>())
-        .bind::<Array<Integer>, _>(keys().map(|key| key.pass.0).collect::<Vec<_>>())
+    bind_deliveries(query, tenant, mails.clone().map(|mail| mail.delivery))
         .bind::<Array<Text>, _>(mails.map(|mail| letter(mail.kind.code())).collect::<Vec<_>>())
 }
 
