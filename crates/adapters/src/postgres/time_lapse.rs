@@ -69,7 +69,7 @@ pub async fn begin_time_lapse(database_url: &SecretString, factor: f64) -> Resul
         return Err(TimeLapseError::InUse);
     }
     diesel::sql_query(
-        "INSERT INTO virtual_clock (factor, virtual_now, ticked_at) VALUES ($1, muster_now(), clock_timestamp()) \
+        "INSERT INTO virtual_clock (factor, virtual_now, ticked_at) VALUES ($1, (SELECT muster_now()), clock_timestamp()) \
          ON CONFLICT (one) DO UPDATE SET factor = excluded.factor, ticked_at = excluded.ticked_at",
     )
     .bind::<Double, _>(factor)

@@ -39,7 +39,7 @@ struct GuardedRow {
 /// to the first that still is, past everybody who has moved on.
 const AT_HAND: &str = "\
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'start' AS work FROM campaigns c \
-    WHERE c.status = 'scheduled' AND c.scheduled_at <= muster_now() \
+    WHERE c.status = 'scheduled' AND c.scheduled_at <= (SELECT muster_now()) \
     UNION ALL \
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'enroll' FROM campaigns c \
     WHERE c.status IN ('active', 'paused') AND c.enrollment_state = 'running' \
@@ -47,7 +47,7 @@ const AT_HAND: &str = "\
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'advance' FROM campaigns c \
     WHERE c.status = 'active' AND c.enrollment_state = 'done' AND ( \
         SELECT e.due_at FROM enrollments e WHERE e.tenant_no = c.tenant_no AND e.campaign_no = c.campaign_no \
-        AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) <= muster_now() \
+        AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) <= (SELECT muster_now()) \
     UNION ALL \
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'finish' FROM campaigns c \
     JOIN campaign_counters k ON k.tenant_no = c.tenant_no AND k.campaign_no = c.campaign_no \

@@ -40,6 +40,11 @@ fn nobody_reads_the_clock_but_the_database() {
 }
 
 #[test]
+fn a_statement_asks_for_business_time_once() {
+    check_rust("(SELECT muster_now()), not muster_now()", text_rules::business_time_by_row);
+}
+
+#[test]
 fn nothing_is_left_unfinished_or_switched_off() {
     check_rust("no stubs, no skipped tests, #[expect] instead of #[allow]", text_rules::unfinished);
 }

@@ -4,7 +4,7 @@ use super::files::SourceFile;
 use super::source::{code_only, words};
 use std::path::Path;
 
-/// Who may read the computer's clock, and why. Business time is the database's: see `muster_now` in the first migration.
+/// Who may read the computer's clock, and why. Business time is the database's: see `muster_now` in the migrations.
 const CLOCK_READERS: [(&str, &str); 6] = [
     ("crates/adapters/tests/postgres/deliver/begin.rs", "its window is about today, on the database's clock"),
     ("crates/adapters/tests/postgres/deliver/claim.rs", "its blackout date is about today, on the database's clock"),
@@ -35,6 +35,18 @@ pub(crate) fn clock_reading(file: &SourceFile) -> Vec<String> {
     }
     lines_of_code(file, |line| {
         ["Utc::now", "Local::now", "SystemTime::now"].iter().any(|reading| line.contains(reading))
+    })
+}
+
+/// Statements that ask for business time otherwise than `SELECT muster_now()`: in a condition or beside columns it would be
+/// worked out for each row, and it reads a table.
+pub(crate) fn business_time_by_row(file: &SourceFile) -> Vec<String> {
+    if !file.path.starts_with("crates/adapters/src/") {
+        return Vec::new();
+    }
+    lines(file, &file.text, |line| {
+        let declared = line.contains("fn muster_now()") || line.contains("diesel::select(muster_now())");
+        !declared && line.replace("SELECT muster_now()", "").contains("muster_now()")
     })
 }
 
@@ -106,6 +118,13 @@ mod bad_examples {
         let found = clock_reading(&file("crates/worker/src/lib.rs", bad));
         assert_eq!(found, ["crates/worker/src/lib.rs:2: let now = chrono::Utc::now();"]);
         assert!(clock_reading(&file("crates/testkit/src/database/template.rs", bad)).is_empty());
+    }
+
+    #[test]
+    fn business_time_that_is_asked_for_each_row_is_found() {
+        let bad = "\"SELECT muster_now() AS now\"\n\"due_at <= (SELECT muster_now())\"\n\"due_at <= muster_now()\"\n";
+        let found = business_time_by_row(&file("crates/adapters/src/postgres/due.rs", bad));
+        assert_eq!(found, ["crates/adapters/src/postgres/due.rs:3: \"due_at <= muster_now()\""]);
     }
 
     #[test]

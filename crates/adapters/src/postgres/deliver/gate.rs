@@ -49,7 +49,7 @@ struct GateRow {
 /// by hand. Under the campaign's lock, and in a statement of
 /// its own, this sees every pause that has returned.
 pub(super) async fn ask(mut conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
-    let sql = "SELECT version, muster_now() AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
+    let sql = "SELECT version, (SELECT muster_now()) AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
                WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) AND enrollment_state = 'done'";
     let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(&mut conn).await.optional().store()?;
     row.map(|mut row| {

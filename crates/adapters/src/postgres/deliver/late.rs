@@ -56,7 +56,7 @@ pub(super) async fn resolve(
     known.sort_unstable_by_key(|(attempt, ..)| attempt.key);
     // A doubt always says why; where nothing stands any more, the contact was erased.
     let sql = concat!(
-        "UPDATE messages m SET state = a.state::\"char\", ended_at = muster_now(), \
+        "UPDATE messages m SET state = a.state::\"char\", ended_at = (SELECT muster_now()), \
                    detail = CASE WHEN m.detail IS NOT NULL THEN a.detail END \
                FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.*, (SELECT detail FROM messages b \
                        WHERE b.tenant_no = $1 AND b.campaign_no = $2 AND b.contact_no = u.contact_no AND b.step = u.step \

@@ -73,7 +73,7 @@ async fn under_way(
     if refused.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "SELECT a.contact_no, a.step, a.pass, o.attempts, c.email, muster_now() AS now \
+    let sql = "SELECT a.contact_no, a.step, a.pass, o.attempts, c.email, (SELECT muster_now()) AS now \
         FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
         CROSS JOIN LATERAL (SELECT queued_at, attempts FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
             AND step = a.step AND pass = a.pass AND epoch = a.epoch AND state <> 'p' OFFSET 0) AS o \

@@ -73,7 +73,7 @@ impl OutboxRow {
 pub(super) const LOCK: &str = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, \
         o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
         e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, \
-        e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, muster_now() AS now \
+        e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, (SELECT muster_now()) AS now \
     FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
     CROSS JOIN LATERAL (SELECT status, step, pass, exit_reason FROM enrollments \
         WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE) AS e \
@@ -109,7 +109,7 @@ pub(super) async fn lock_expired_sends(conn: &AsyncPgConnection, key: CampaignKe
     let sql = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
             e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
             e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, \
-        e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, muster_now() AS now \
+        e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, (SELECT muster_now()) AS now \
         FROM (SELECT contact_no, step, pass FROM outbox \
             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until < statement_timestamp() \
             ORDER BY contact_no, step, pass LIMIT $3) AS a \

@@ -32,7 +32,7 @@ pub(crate) fn push_engaged(
         statement
             .push(" AND ")
             .push(seen)
-            .push(" >= muster_now() - ")
+            .push(" >= (SELECT muster_now()) - ")
             .bind(Bind::Int(days))
             .push(" * interval '1 day'");
     }
