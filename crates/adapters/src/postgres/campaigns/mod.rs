@@ -8,7 +8,8 @@ use super::schema::{campaigns, segments, sequence_versions};
 use super::{PgUnit, StoreErrorExt, internal};
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::{FutureExt, try_join};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::campaign::{Campaign, EnrollmentState};
 use muster_domain::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepId};
@@ -18,7 +19,7 @@ use muster_domain::model::sequence::Sequence;
 use muster_domain::ports::campaigns::{
     CampaignQuery, CampaignRepo, CampaignSummary, NewCampaign, RegisteredStep, Saved,
 };
-use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork};
+use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork, Workspace};
 use rows::{CampaignRow, JoinedRow, columns, into_campaign, joined, joined_with_steps};
 use uuid::Uuid;
 
@@ -27,11 +28,14 @@ impl CampaignRepo for PgUnit {
     async fn insert(&mut self, new: &NewCampaign) -> StoreResult<Campaign> {
         let of = self.of();
         let content = &new.content;
-        let no: i32 = diesel::insert_into(campaigns::table)
+        let id = CampaignId(Uuid::now_v7());
+        let conn: &AsyncPgConnection = self.conn();
+        let mut writing = conn;
+        let insert = diesel::insert_into(campaigns::table)
             .values((
                 campaigns::tenant_no.eq(of.tenant.0),
                 campaigns::workspace_no.eq(of.workspace.0),
-                campaigns::id.eq(Uuid::now_v7()),
+                campaigns::id.eq(id.0),
                 campaigns::name.eq(&content.name),
                 campaigns::description.eq(content.description.as_deref()),
                 campaigns::campaign_type.eq(new.campaign_type.as_str()),
@@ -48,25 +52,14 @@ impl CampaignRepo for PgUnit {
                 campaigns::created_at.eq(new.created_at),
                 campaigns::updated_at.eq(new.created_at),
             ))
-            .returning(campaigns::campaign_no)
-            .get_result(self.conn())
-            .await
-            .store()?;
-        self.by_no(no).await?.ok_or_else(|| gone(no))
+            .execute(&mut writing);
+        let (_, made) = try_join!(insert.map(StoreErrorExt::store), by_id(conn, of, id))?;
+        made.ok_or_else(|| gone(id))
     }
 
     async fn find(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let row: Option<JoinedRow> = joined()
-            .filter(campaigns::tenant_no.eq(of.tenant.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::id.eq(id.0))
-            .select(columns())
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        row.map(|row| into_campaign(of, row)).transpose()
+        by_id(self.conn(), of, id).await
     }
 
     async fn find_with_steps(&mut self, id: CampaignId) -> StoreResult<Option<(Campaign, Sequence)>> {
@@ -89,46 +82,43 @@ impl CampaignRepo for PgUnit {
 
     async fn find_for_update(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let no: Option<i32> = campaigns::table
+        let conn: &AsyncPgConnection = self.conn();
+        let mut locking = conn;
+        let lock = campaigns::table
             .filter(campaigns::tenant_no.eq(of.tenant.0))
             .filter(campaigns::workspace_no.eq(of.workspace.0))
             .filter(campaigns::id.eq(id.0))
             .select(campaigns::campaign_no)
             .for_no_key_update()
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        self.locked(no).await
+            .first(&mut locking);
+        once_locked(lock, by_id(conn, of, id)).await
     }
 
     async fn find_by_no_for_update(&mut self, no: CampaignNo) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let no: Option<i32> = campaigns::table
+        let conn: &AsyncPgConnection = self.conn();
+        let mut locking = conn;
+        let lock = campaigns::table
             .find((of.tenant.0, no.0))
             .filter(campaigns::workspace_no.eq(of.workspace.0))
             .select(campaigns::campaign_no)
             .for_no_key_update()
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        self.locked(no).await
+            .first(&mut locking);
+        once_locked(lock, by_no(conn, of, no)).await
     }
 
     async fn find_for_share(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let no: Option<i32> = campaigns::table
+        let conn: &AsyncPgConnection = self.conn();
+        let mut locking = conn;
+        let lock = campaigns::table
             .filter(campaigns::tenant_no.eq(of.tenant.0))
             .filter(campaigns::workspace_no.eq(of.workspace.0))
             .filter(campaigns::id.eq(id.0))
             .select(campaigns::campaign_no)
             .for_share()
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        self.locked(no).await
+            .first(&mut locking);
+        once_locked(lock, by_id(conn, of, id)).await
     }
 
     async fn save(&mut self, campaign: &Campaign) -> StoreResult<Saved> {
@@ -223,28 +213,41 @@ impl CampaignRepo for PgUnit {
     }
 }
 
-impl PgUnit {
-    async fn by_no(&mut self, no: i32) -> StoreResult<Option<Campaign>> {
-        let of = self.of();
-        let row: Option<JoinedRow> = joined()
-            .filter(campaigns::tenant_no.eq(of.tenant.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::campaign_no.eq(no))
-            .select(columns())
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        row.map(|row| into_campaign(of, row)).transpose()
-    }
+async fn by_id(mut conn: &AsyncPgConnection, of: Workspace, id: CampaignId) -> StoreResult<Option<Campaign>> {
+    let row: Option<JoinedRow> = joined()
+        .filter(campaigns::tenant_no.eq(of.tenant.0))
+        .filter(campaigns::workspace_no.eq(of.workspace.0))
+        .filter(campaigns::id.eq(id.0))
+        .select(columns())
+        .first(&mut conn)
+        .await
+        .optional()
+        .store()?;
+    row.map(|row| into_campaign(of, row)).transpose()
+}
 
-    /// Reads a campaign whose row was locked by the statement before, and so sees what its last change left.
-    async fn locked(&mut self, no: Option<i32>) -> StoreResult<Option<Campaign>> {
-        match no {
-            None => Ok(None),
-            Some(no) => self.by_no(no).await,
-        }
-    }
+async fn by_no(mut conn: &AsyncPgConnection, of: Workspace, no: CampaignNo) -> StoreResult<Option<Campaign>> {
+    let row: Option<JoinedRow> = joined()
+        .filter(campaigns::tenant_no.eq(of.tenant.0))
+        .filter(campaigns::workspace_no.eq(of.workspace.0))
+        .filter(campaigns::campaign_no.eq(no.0))
+        .select(columns())
+        .first(&mut conn)
+        .await
+        .optional()
+        .store()?;
+    row.map(|row| into_campaign(of, row)).transpose()
+}
+
+/// Locks a campaign's row and reads it in one flight. Two statements all the same: only one that begins when the lock is
+/// held sees what the last change left.
+async fn once_locked(
+    lock: impl Future<Output = QueryResult<i32>>,
+    read: impl Future<Output = StoreResult<Option<Campaign>>>,
+) -> StoreResult<Option<Campaign>> {
+    let lock = lock.map(|locked| locked.optional().store());
+    let (locked, campaign) = try_join!(lock, read)?;
+    Ok(locked.and(campaign))
 }
 
 /// A campaign that becomes launched is being enrolled until its enrolling says otherwise.
@@ -256,6 +259,6 @@ fn enrolling(campaign: &Campaign) -> EnrollmentState {
     }
 }
 
-fn gone(no: i32) -> StoreError {
-    StoreError::Corrupt { table: "campaigns", column: "segment_no", id: no.to_string() }
+fn gone(id: CampaignId) -> StoreError {
+    StoreError::Corrupt { table: "campaigns", column: "segment_no", id: id.to_string() }
 }
