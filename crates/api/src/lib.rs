@@ -28,6 +28,7 @@ mod transact;
 
 pub use app::run_server;
 pub use cursor::Cursors;
+pub use endpoints::tracking::do_not_track::DoNotTrack;
 pub use metrics::recorder;
 pub use openapi::{openapi, to_json};
 pub use problem::{BadField, PROBLEM_JSON, Problem, ProblemBody};

@@ -2,6 +2,7 @@
 
 use crate::auth::Authenticator;
 use crate::cursor::Cursors;
+use crate::endpoints::tracking::do_not_track::DoNotTrack;
 use crate::ingest::Ingest;
 use crate::intake::Intake;
 use muster_domain::ports::feedback::FeedbackFormat;
@@ -49,6 +50,8 @@ pub struct ApiState {
     pub public_url: String,
     /// What to do with campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// What to do with visitors who ask not to be followed.
+    pub do_not_track: DoNotTrack,
 }
 
 /// What an [`ApiState`] is made from.
@@ -79,6 +82,8 @@ pub struct ApiParts {
     pub public_url: String,
     /// What to do with campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// What to do with visitors who ask not to be followed.
+    pub do_not_track: DoNotTrack,
 }
 
 impl ApiState {
@@ -100,6 +105,7 @@ impl ApiState {
             transport: parts.transport,
             public_url: parts.public_url.trim_end_matches('/').to_owned(),
             postal_address: parts.postal_address,
+            do_not_track: parts.do_not_track,
         }
     }
 }

@@ -10,7 +10,7 @@ use muster_adapters::smtp::{SmtpConfig, SmtpTransport};
 use muster_adapters::template::MinijinjaTemplates;
 use muster_adapters::tokens::SealedTokens;
 use muster_adapters::tracking::HtmlTracker;
-use muster_api::{ApiParts, ApiState};
+use muster_api::{ApiParts, ApiState, DoNotTrack};
 use muster_domain::ports::transport::MailTransport;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use muster_domain::usecases::write_letter::Desk;
@@ -36,6 +36,8 @@ pub struct ApiSettings {
     pub transport: Option<Arc<dyn MailTransport>>,
     /// What to do with campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// What to do with visitors who ask not to be followed.
+    pub do_not_track: DoNotTrack,
 }
 
 /// The state of the REST API over PostgreSQL.
@@ -55,6 +57,7 @@ pub fn api_state(settings: ApiSettings) -> Arc<ApiState> {
         secret: settings.secret,
         public_url: settings.public_url,
         postal_address: settings.postal_address,
+        do_not_track: settings.do_not_track,
     }))
 }
 
@@ -84,6 +87,8 @@ pub struct WorkerSettings {
     pub state_dir: PathBuf,
     /// What to do with scheduled campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// For how many days single events are kept, if not for ever.
+    pub keep_events: Option<i32>,
 }
 
 /// A worker over PostgreSQL and SMTP, and the transport it sends through, to be closed after it has ended.
@@ -91,8 +96,17 @@ pub struct WorkerSettings {
 /// # Errors
 /// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
 pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
-    let WorkerSettings { store, secret, previous_secrets, public_url, bounce_domain, smtp, state_dir, postal_address } =
-        settings;
+    let WorkerSettings {
+        store,
+        secret,
+        previous_secrets,
+        public_url,
+        bounce_domain,
+        smtp,
+        state_dir,
+        postal_address,
+        keep_events,
+    } = settings;
     let limits = DeliverLimits::for_sessions(smtp.sessions);
     let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
     let journal =
@@ -117,12 +131,13 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
             journal: Arc::new(journal),
             desk,
         },
-        reaper: store,
+        reaper: store.clone(),
+        events: store,
         archive: Arc::new(FileJournalArchive::new(&state_dir)),
     };
     #[cfg(feature = "fault-injection")]
     let ports = crate::faults::around(ports);
     let plan = PlanOptions { postal_address, ..PlanOptions::default() };
-    let options = WorkerOptions { plan, deliver: limits, pace: Pace::default() };
+    let options = WorkerOptions { plan, deliver: limits, pace: Pace::default(), keep_events };
     Ok((Worker::new(ports, options), transport))
 }

@@ -4,13 +4,14 @@
 //! begins anew.
 
 use crate::deliver::{DeliverLimits, DeliverPass, Deliveries};
-use crate::housekeeping::{AdoptError, adopt, guard, reap};
+use crate::housekeeping::{AdoptError, adopt, forget, guard, reap};
 use crate::pace::{Nudge, Pace, rest};
 use crate::plan::{PlanOptions, PlanPass};
 use crate::trouble::Trouble;
 use muster_domain::model::delivery::LEASE;
 use muster_domain::ports::advance::AdvanceStore;
 use muster_domain::ports::delivery::Reaper;
+use muster_domain::ports::events::EventKeeper;
 use muster_domain::ports::store::{Store, StoreResult};
 use muster_domain::ports::transport::JournalArchive;
 use muster_domain::ports::work::{TimeLapse, WorkQueue};
@@ -22,6 +23,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// Journals of processes that are gone, and leases that ran out, are looked for this often, and at the start: a tenth of
 /// a lease.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(LEASE.as_secs() * 100);
+/// Old events are looked for in one of so many rounds of housekeeping, and at the start: about every ten minutes.
+const ROUNDS_OF_MEMORY: u32 = 200;
 /// After a panic; the same again would most likely follow at once.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -40,6 +43,8 @@ pub struct WorkerPorts {
     pub deliveries: Deliveries,
     /// Leases that ran out.
     pub reaper: Arc<dyn Reaper>,
+    /// Events that are kept for a time only.
+    pub events: Arc<dyn EventKeeper>,
     /// Journals of processes that are gone.
     pub archive: Arc<dyn JournalArchive>,
 }
@@ -53,6 +58,8 @@ pub struct WorkerOptions {
     pub deliver: DeliverLimits,
     /// Of all loops.
     pub pace: Pace,
+    /// For how many days single events are kept; for ever when `None`.
+    pub keep_events: Option<i32>,
 }
 
 /// One worker; any number of them, in any number of processes, share the work.
@@ -113,8 +120,16 @@ impl Worker {
 
     async fn keep_house(self, end: CancellationToken) {
         let mut trouble = Trouble::of("housekeeping");
+        let mut rounds = 0..;
+        let mut more = false;
         loop {
-            let pause = match self.put_right().await {
+            let look = more || rounds.next().is_none_or(|round: u32| round.is_multiple_of(ROUNDS_OF_MEMORY));
+            let done = async {
+                self.put_right().await?;
+                more = look && self.let_go().await?;
+                StoreResult::Ok(())
+            };
+            let pause = match done.await {
                 Ok(()) => {
                     trouble.over();
                     HOUSEKEEPING_EVERY
@@ -124,6 +139,14 @@ impl Worker {
             if !rest(pause, &Nudge::default(), &end).await {
                 return;
             }
+        }
+    }
+
+    /// Lets one batch of what is old go; whether more may be left.
+    async fn let_go(&self) -> StoreResult<bool> {
+        match self.options.keep_events {
+            Some(days) => forget(&*self.ports.events, days).await,
+            None => Ok(false),
         }
     }
 

@@ -234,6 +234,7 @@ pub const REGISTER: &[Table] = &[
         ],
     ),
     ("erased_addresses", &[("tenant_no", Plain), ("hash", Plain), ("reason", Plain), ("created_at", Plain)]),
+    ("event_horizons", &[("tenant_no", Plain), ("kept_since", Plain)]),
     (
         "events",
         &[

@@ -1,8 +1,9 @@
 //! Counting the rows again, and comparing with what was counted along the way.
 
 use super::{PgStore, PoolOptions, StoreErrorExt};
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Integer, Nullable, Text};
+use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use muster_domain::model::ids::TenantNo;
 use muster_domain::ports::store::StoreResult;
@@ -10,8 +11,12 @@ use secrecy::SecretString;
 use std::time::Duration;
 
 /// Figures that differ from the rows, each as `figure of campaign …, step …, in the quarter-hour from …: n counted, n in the rows`. Figures
-/// are named as in the API.
+/// are named as in the API. As far back as single events are kept; a mail that had its first before that is left out of the firsts, since
+/// its rows begin too late, and so is the first day of mails that came back, which may have been reported before they were written down.
 pub const FIGURES: &str = "WITH \
+    forgotten AS (SELECT g.tenant_no, g.campaign_no, g.contact_no, g.step, g.pass, g.kind, g.link, \
+            g.first_at < h.kept_since AS is_first, g.first_human_at < h.kept_since AS is_first_human \
+        FROM event_horizons h JOIN engagements g ON g.tenant_no = h.tenant_no AND g.first_at < h.kept_since), \
     firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, kind, min(at) AS at, \
         min(at) FILTER (WHERE machine IS NULL) AS human_at FROM events GROUP BY 1, 2, 3, 4, 5, 6), \
     link_firsts AS (SELECT tenant_no, campaign_no, step, contact_no, pass, link, min(at) AS at, \
@@ -24,12 +29,20 @@ pub const FIGURES: &str = "WITH \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'all ' || kind::text, 0 FROM events WHERE kind IN ('o', 'c') \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'human ' || kind::text, 0 FROM events \
             WHERE kind IN ('o', 'c') AND machine IS NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'first ' || kind::text, 0 FROM firsts WHERE kind IN ('o', 'c') \
-        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'first human ' || kind::text, 0 FROM firsts WHERE human_at IS NOT NULL \
+        UNION ALL SELECT tenant_no, campaign_no, step, at, 'first ' || kind::text, 0 FROM firsts f WHERE kind IN ('o', 'c') \
+            AND NOT EXISTS (SELECT FROM forgotten g WHERE g.tenant_no = f.tenant_no AND g.campaign_no = f.campaign_no \
+                AND g.contact_no = f.contact_no AND g.step = f.step AND g.pass = f.pass AND g.kind = f.kind AND g.link = 0 AND g.is_first) \
+        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'first human ' || kind::text, 0 FROM firsts f WHERE human_at IS NOT NULL \
+            AND NOT EXISTS (SELECT FROM forgotten g WHERE g.tenant_no = f.tenant_no AND g.campaign_no = f.campaign_no \
+                AND g.contact_no = f.contact_no AND g.step = f.step AND g.pass = f.pass AND g.kind = f.kind AND g.link = 0 AND g.is_first_human) \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'link all', link FROM events WHERE kind = 'c' AND link <> 0 \
         UNION ALL SELECT tenant_no, campaign_no, step, at, 'link human', link FROM events WHERE kind = 'c' AND link <> 0 AND machine IS NULL \
-        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link first', link FROM link_firsts \
-        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'link first human', link FROM link_firsts WHERE human_at IS NOT NULL), \
+        UNION ALL SELECT tenant_no, campaign_no, step, at, 'link first', link FROM link_firsts f \
+            WHERE NOT EXISTS (SELECT FROM forgotten g WHERE g.tenant_no = f.tenant_no AND g.campaign_no = f.campaign_no \
+                AND g.contact_no = f.contact_no AND g.step = f.step AND g.pass = f.pass AND g.kind = 'c' AND g.link = f.link AND g.is_first) \
+        UNION ALL SELECT tenant_no, campaign_no, step, human_at, 'link first human', link FROM link_firsts f WHERE human_at IS NOT NULL \
+            AND NOT EXISTS (SELECT FROM forgotten g WHERE g.tenant_no = f.tenant_no AND g.campaign_no = f.campaign_no \
+                AND g.contact_no = f.contact_no AND g.step = f.step AND g.pass = f.pass AND g.kind = 'c' AND g.link = f.link AND g.is_first_human)), \
     counted AS (SELECT tenant_no, campaign_no, step, date_bin('15 minutes', at, 'epoch') AS quarter, what, link, count(*) AS n \
         FROM facts GROUP BY 1, 2, 3, 4, 5, 6), \
     booked AS (SELECT tenant_no, campaign_no, step, quarter, v.what, 0 AS link, v.n FROM stats, LATERAL (VALUES \
@@ -50,7 +63,9 @@ pub const FIGURES: &str = "WITH \
         to_char(quarter AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), coalesce(b.n, 0), coalesce(c.n, 0)), '; ' ORDER BY quarter, step, what, link) \
     FROM booked b FULL JOIN counted c USING (tenant_no, campaign_no, step, quarter, what, link) \
     LEFT JOIN names w USING (what) LEFT JOIN campaigns g USING (tenant_no, campaign_no) \
-    WHERE coalesce(b.n, 0) <> coalesce(c.n, 0)";
+    LEFT JOIN event_horizons h ON h.tenant_no = g.tenant_no \
+    WHERE coalesce(b.n, 0) <> coalesce(c.n, 0) AND (what = 'sent' OR h.kept_since IS NULL \
+        OR quarter >= h.kept_since + CASE what WHEN 'taken back' THEN interval '1 day' ELSE interval '0' END)";
 
 /// Books that differ from the rows: `campaign/step: books <> rows`.
 pub const BOOKS: &str = "SELECT string_agg(d.what, ', ') FROM ( \
@@ -81,6 +96,8 @@ pub const BOOKS: &str = "SELECT string_agg(d.what, ', ') FROM ( \
 pub struct Recount {
     /// Tenants whose rows were counted.
     pub tenants: usize,
+    /// Opens, clicks and reports were counted only since then, in some tenant: single events before it are not kept.
+    pub since: Option<DateTime<Utc>>,
     /// Where books or figures differ from the rows, as `what campaign/step …: counted along the way <> counted now`.
     pub differences: Vec<String>,
 }
@@ -89,6 +106,12 @@ pub struct Recount {
 struct TenantRow {
     #[diesel(sql_type = Integer)]
     tenant_no: i32,
+}
+
+#[derive(QueryableByName)]
+struct HorizonRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    since: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -105,7 +128,7 @@ pub async fn recount(database_url: &SecretString) -> StoreResult<Recount> {
     let tenants: Vec<TenantRow> =
         diesel::sql_query("SELECT tenant_no FROM tenants ORDER BY 1").load(&mut *tx).await.store()?;
     tx.rollback().await?;
-    let mut recount = Recount { tenants: tenants.len(), differences: Vec::new() };
+    let mut recount = Recount { tenants: tenants.len(), ..Recount::default() };
     for TenantRow { tenant_no } in tenants {
         let mut tx = store.app(TenantNo(tenant_no)).await?;
         tx.batch_execute("SET LOCAL statement_timeout = 0").await.store()?;
@@ -114,6 +137,9 @@ pub async fn recount(database_url: &SecretString) -> StoreResult<Recount> {
             let row: DifferenceRow = query.get_result(&mut *tx).await.store()?;
             recount.differences.extend(row.text.map(|text| format!("tenant {tenant_no}: {text}")));
         }
+        let horizon = diesel::sql_query("SELECT max(kept_since) AS since FROM event_horizons");
+        let HorizonRow { since } = horizon.get_result(&mut *tx).await.store()?;
+        recount.since = recount.since.max(since);
         tx.rollback().await?;
     }
     Ok(recount)

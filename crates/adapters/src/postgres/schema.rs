@@ -199,6 +199,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_horizons (tenant_no) {
+        tenant_no -> Int4,
+        kept_since -> Timestamptz,
+    }
+}
+
+diesel::table! {
     events (tenant_no, campaign_no, contact_no, step, pass, kind, id) {
         tenant_no -> Int4,
         campaign_no -> Int4,
@@ -465,6 +472,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     enrollment_history,
     enrollments,
     erased_addresses,
+    event_horizons,
     events,
     hook_receipts,
     hooks,

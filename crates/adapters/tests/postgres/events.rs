@@ -6,7 +6,7 @@ use muster_adapters::postgres::recount::{self, Recount};
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::events::{ClickedLink, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine};
 use muster_domain::model::ids::{LinkNo, Pass, StepNo, TenantNo};
-use muster_domain::ports::events::EventReport;
+use muster_domain::ports::events::{EventKeeper, EventReport};
 use muster_domain::ports::store::{Store, StoreError};
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use rand::rngs::StdRng;
@@ -113,7 +113,7 @@ async fn figures_equal_a_recount_after_a_storm_of_shuffled_and_tripled_events() 
     // The same as the application's role counts it, tenant by tenant.
     queue.add(QueuePlan::default()).await;
     let counted = recount::recount(queue.database.url()).await.unwrap();
-    assert_eq!(counted, Recount { tenants: 2, differences: Vec::new() });
+    assert_eq!(counted, Recount { tenants: 2, ..Recount::default() });
     queue.run("UPDATE stats SET human_opened = human_opened + 1 WHERE human_opened > 0").await;
     let counted = recount::recount(queue.database.url()).await.unwrap();
     assert!(
@@ -268,4 +268,71 @@ async fn a_story_that_is_undone_posts_nothing() {
     tx.commit().await.unwrap();
     assert_eq!(queue.text("SELECT string_agg(format('%s %s', replied, opens), ',') FROM stats").await, "1 0");
     queue.assert_figures().await;
+}
+
+#[tokio::test]
+async fn old_events_go_in_batches_and_what_they_added_up_to_stays() {
+    let (queue, store) = scene(4).await;
+    // 100 days ago, at the beginning of a quarter-hour and a little later; and lately.
+    let now: DateTime<Utc> =
+        queue.text("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:00:00\"Z\"')").await.parse().unwrap();
+    let (old, new) = (now - TimeDelta::days(100), now - TimeDelta::days(10));
+    let second = |of: DateTime<Utc>, n| of + TimeDelta::seconds(n);
+    let mail = |index| queue.delivery(index);
+    let events = [
+        event(mail(0), EventKind::Opened, old),
+        event(mail(0), EventKind::Opened, second(new, 0)),
+        click(mail(0), 1, 2, second(old, 1)),
+        click(mail(0), 2, 2, second(old, 100)),
+        click(mail(1), 1, 2, second(old, 2)),
+        event(mail(1), EventKind::Bounced, second(old, 3)),
+        event(mail(2), EventKind::Opened, second(new, 3)),
+        EngagementEvent { machine: Some(Machine::Agent), ..event(mail(3), EventKind::Opened, second(old, 4)) },
+        event(mail(3), EventKind::Opened, second(new, 5)),
+    ];
+    record(&store, &queue, &events).await;
+    let figures = "SELECT string_agg(s::text, ';' ORDER BY s::text) FROM (SELECT to_jsonb(s) AS s FROM stats s UNION ALL \
+        SELECT to_jsonb(l) FROM link_stats l UNION ALL SELECT to_jsonb(e) FROM engagements e) AS all_of_them";
+    let before = queue.text(figures).await;
+    assert_eq!(store.forget_events(101, 100).await.unwrap(), 0);
+    assert_eq!(queue.number("SELECT count(*) FROM event_horizons").await, 0, "nothing has gone");
+    assert_eq!(recount::recount(queue.database.url()).await.unwrap().since, None);
+    for (gone, left) in [(4, 5), (2, 3), (0, 3)] {
+        assert_eq!(store.forget_events(50, 4).await.unwrap(), gone);
+        assert_eq!(queue.number("SELECT count(*) FROM events").await, left);
+        assert_eq!(queue.text(figures).await, before, "figures stay");
+        let counted = recount::recount(queue.database.url()).await.unwrap();
+        assert_eq!(counted.differences, Vec::<String>::new());
+        assert!(counted.since.is_some_and(|since| since > old && since < new), "{counted:?}");
+    }
+    queue.assert_figures().await;
+    // What comes later counts as if all were there: the first stays the first, and a scanner takes back only its own.
+    let late = [
+        event(mail(0), EventKind::Opened, second(new, 60)),
+        click(mail(0), 1, 2, second(new, 70)),
+        click(mail(0), 2, 2, second(new, 71)),
+        click(mail(0), 2, 2, second(new, 200)),
+        trap(mail(2), second(new, 4)),
+    ];
+    record(&store, &queue, &late).await;
+    queue.assert_figures().await;
+    let seen = format!(
+        "SELECT string_agg(format('%s%s %s %s', kind, link, total, human_total), ', ' ORDER BY kind, link) FROM engagements \
+         WHERE contact_no = {}",
+        mail(0).contact.0
+    );
+    assert_eq!(queue.text(&seen).await, "c0 5 3, c1 2 1, c2 3 2, o0 3 3");
+    let first = format!(
+        "SELECT count(*) FROM engagements WHERE kind = 'c' AND link = 0 AND first_human_at = '{}'",
+        second(old, 1)
+    );
+    assert_eq!(queue.number(&first).await, 1);
+    // A difference since then is seen.
+    queue
+        .run(&format!(
+            "UPDATE stats SET opens = opens + 1 WHERE quarter > '{}' AND opens > 0",
+            old + TimeDelta::days(60)
+        ))
+        .await;
+    assert_eq!(recount::recount(queue.database.url()).await.unwrap().differences.len(), 1);
 }

@@ -69,7 +69,7 @@ async fn two_full_tenants() -> (Fixture, [i32; 2]) {
                      VALUES ({t}, {c}, {contact}, 1, 2, now(), 's', 'l', 'd'); \
                  INSERT INTO events VALUES ({t}, {c}, {contact}, 1, 2, 'o', gen_random_uuid(), 0, now()); \
                  INSERT INTO engagements VALUES ({t}, {c}, {contact}, 1, 2, 'o'); INSERT INTO links VALUES ({t}, {c}, 1, 7, 'https://example.org'); \
-                 INSERT INTO link_stats VALUES ({t}, {c}, 1, 7, now()); \
+                 INSERT INTO link_stats VALUES ({t}, {c}, 1, 7, now()); INSERT INTO event_horizons VALUES ({t}, now()); \
                  INSERT INTO hooks (tenant_no, workspace_no, id, name, created_at) VALUES ({t}, {w}, gen_random_uuid(), 'hook', now()); \
                  INSERT INTO hook_receipts (tenant_no, hook_no, receipt, content) VALUES ({t}, 1, '\\x00', '\\x00'); \
                  INSERT INTO soft_bounces VALUES ({t}, {contact}, {c}, 1, 2, now()); \

@@ -15,6 +15,15 @@ pub struct EventReport {
     pub surplus: usize,
 }
 
+/// Lets single events go; what they added up to stays.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait EventKeeper: Send + Sync {
+    /// Deletes at most `at_most` events of each tenant that happened more than `days` days ago, and says how many. Figures and
+    /// what each mail has seen do not change; since when events are complete is noted with the first that go.
+    async fn forget_events(&self, days: i32, at_most: i64) -> StoreResult<u64>;
+}
+
 /// Events of one tenant's mails.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]

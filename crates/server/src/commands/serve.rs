@@ -2,7 +2,7 @@
 
 use crate::config::{
     ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
-    SmtpArgs,
+    SmtpArgs, TrackingArgs,
 };
 use crate::running::api_server::{ApiServer, listen};
 use crate::running::{API_POOL, database, signals};
@@ -39,6 +39,9 @@ pub struct ServeArgs {
     /// What a launch needs.
     #[command(flatten)]
     pub launch: LaunchArgs,
+    /// What is stored of visitors.
+    #[command(flatten)]
+    pub tracking: TrackingArgs,
 }
 
 /// What `serve` works with.
@@ -103,6 +106,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         public_url: public_url.to_string(),
         transport: config.smtp.map(test_transport).transpose()?,
         postal_address: args.launch.postal_address(),
+        do_not_track: args.tracking.do_not_track(),
     };
     let mut server = ApiServer::start(listener, settings)?;
     tracing::info!(target: "muster", "serving {local}/api, documented at {local}/docs");

@@ -1,8 +1,8 @@
 //! `muster up`: everything in one process, for development and for a first look.
 
 use crate::config::{
-    BounceDomainArgs, ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl, PublicUrlArgs,
-    SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl,
+    PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings, TrackingArgs,
 };
 use crate::output::say;
 use crate::running::api_server::listen;
@@ -15,6 +15,7 @@ use clap::Args;
 use muster_adapters::embedded::Durability;
 use muster_adapters::postgres::{self, TimeLapseError};
 use muster_adapters::smtp::SmtpConfig;
+use muster_api::DoNotTrack;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::SocketAddr;
@@ -56,6 +57,12 @@ pub struct UpArgs {
     /// What a launch needs.
     #[command(flatten)]
     pub launch: LaunchArgs,
+    /// How long events are kept.
+    #[command(flatten)]
+    pub retention: EventRetentionArgs,
+    /// What is stored of visitors.
+    #[command(flatten)]
+    pub tracking: TrackingArgs,
     /// Where everything is kept.
     #[command(flatten)]
     pub state: StateDirArgs,
@@ -89,6 +96,10 @@ pub struct UpConfig {
     pub pg_bin: Option<PathBuf>,
     /// What to do with campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// For how many days single events are kept, if not for ever.
+    pub keep_events: Option<i32>,
+    /// What to do with visitors who ask not to be followed.
+    pub do_not_track: DoNotTrack,
 }
 
 impl UpArgs {
@@ -107,6 +118,7 @@ impl UpArgs {
         let previous_keys = self.secret.previous(&mut problems);
         let state_dir = self.state.resolve(&mut problems, surroundings);
         let pg_bin = self.pg_bin.optional(&mut problems);
+        let keep_events = self.retention.optional(&mut problems);
         problems.finish(http_addr.zip(state_dir).map(|(http_addr, state_dir)| UpConfig {
             time_lapse: self.time_lapse,
             database_url,
@@ -119,6 +131,8 @@ impl UpArgs {
             state_dir,
             pg_bin,
             postal_address: self.launch.postal_address(),
+            keep_events,
+            do_not_track: self.tracking.do_not_track(),
         }))
     }
 }
@@ -189,6 +203,8 @@ async fn up(config: &UpConfig, url: &SecretString, database: &str, stop: &Cancel
         smtp: mail.config()?,
         state_dir: folder,
         postal_address: config.postal_address,
+        keep_events: config.keep_events,
+        do_not_track: config.do_not_track,
     })?;
     let key = kept_key::kept_or_made(folder, local.as_str(), whole.store(), WORKSPACE).await?;
     say(Welcome { base: local.as_str(), key: key.expose_secret(), mail: &mail, database, lapse });

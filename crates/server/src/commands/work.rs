@@ -1,8 +1,8 @@
 //! `muster work`: walks contacts through campaigns and sends.
 
 use crate::config::{
-    BounceDomainArgs, ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey,
-    SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, PublicUrl,
+    PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
 use crate::running::{WORKER_POOL, database, signals};
@@ -43,6 +43,9 @@ pub struct WorkArgs {
     /// What a launch needs.
     #[command(flatten)]
     pub launch: LaunchArgs,
+    /// How long events are kept.
+    #[command(flatten)]
+    pub retention: EventRetentionArgs,
     /// Where journals are kept.
     #[command(flatten)]
     pub state: StateDirArgs,
@@ -65,6 +68,8 @@ pub struct WorkConfig {
     pub previous_keys: Vec<SecretKey>,
     /// Where journals are kept.
     pub state_dir: StateDir,
+    /// For how many days single events are kept, if not for ever.
+    pub keep_events: Option<i32>,
 }
 
 impl WorkArgs {
@@ -82,6 +87,7 @@ impl WorkArgs {
         let bounce_domain = self.bounces.optional(&mut problems);
         let secret_key = self.secret.required(&mut problems);
         let previous_keys = self.secret.previous(&mut problems);
+        let keep_events = self.retention.optional(&mut problems);
         let state_dir = self.state.resolve(&mut problems, surroundings);
         let config = database_url.zip(public_url).zip(smtp).zip(secret_key).zip(state_dir);
         problems.finish(config.map(|((((database_url, public_url), smtp), secret_key), state_dir)| WorkConfig {
@@ -92,6 +98,7 @@ impl WorkArgs {
             secret_key,
             previous_keys,
             state_dir,
+            keep_events,
         }))
     }
 }
@@ -120,6 +127,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
         smtp: config.smtp,
         state_dir: folder.to_owned(),
         postal_address: args.launch.postal_address(),
+        keep_events: config.keep_events,
     })?;
     tracing::info!(target: "muster", "working");
     tokio::select! {

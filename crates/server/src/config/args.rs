@@ -7,6 +7,7 @@ use super::{ConfigProblems, PublicUrl, SecretKey, Setting, StateDir, Surrounding
 use clap::Args;
 use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use muster_adapters::smtp::SmtpConfig;
+use muster_api::DoNotTrack;
 use muster_domain::model::address::EmailAddress;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::{ExposeSecret, SecretString};
@@ -114,6 +115,27 @@ fn bounce_domain(domain: &str) -> Result<String, &'static str> {
     })
 }
 
+/// `--event-retention-days`.
+#[derive(Debug, Clone, Args)]
+pub struct EventRetentionArgs {
+    /// After so many days single opens, clicks and reports are deleted; figures stay [default: never].
+    #[arg(long, env = "MUSTER_EVENT_RETENTION_DAYS", value_name = "DAYS")]
+    pub event_retention_days: Option<String>,
+}
+
+impl EventRetentionArgs {
+    /// The days if they are given.
+    pub fn optional(&self, problems: &mut ConfigProblems) -> Option<i32> {
+        problems.take(Setting::EVENT_RETENTION_DAYS, retention(text(self.event_retention_days.as_ref())?))
+    }
+}
+
+/// Not less than reports may take to come, and to come again.
+fn retention(days: &str) -> Result<i32, &'static str> {
+    let days = days.parse().ok().filter(|days| (30..=36_500).contains(days));
+    days.ok_or("is no number of days from 30 to 36500; leave it out to keep events for ever")
+}
+
 /// `--smtp-url`.
 #[derive(Debug, Clone, Args)]
 pub struct SmtpArgs {
@@ -192,6 +214,22 @@ impl LaunchArgs {
     /// What to do with campaigns without one.
     pub fn postal_address(&self) -> PostalAddressRule {
         if self.require_postal_address { PostalAddressRule::Required } else { PostalAddressRule::Recommended }
+    }
+}
+
+/// `--ignore-do-not-track`.
+#[derive(Debug, Clone, Args)]
+pub struct TrackingArgs {
+    /// Count the opens and clicks of people, too, whose browsers ask not to follow them (`Sec-GPC: 1`, `DNT: 1`).
+    #[arg(long, env = "MUSTER_IGNORE_DO_NOT_TRACK", value_name = "YES", value_parser = BoolishValueParser::new(),
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
+    pub ignore_do_not_track: bool,
+}
+
+impl TrackingArgs {
+    /// What to do with these.
+    pub fn do_not_track(&self) -> DoNotTrack {
+        if self.ignore_do_not_track { DoNotTrack::Ignored } else { DoNotTrack::Respected }
     }
 }
 

@@ -36,13 +36,17 @@ impl Setting {
     pub const PG_BIN: Self = Self::new("--pg-bin", "MUSTER_PG_BIN");
     /// Whether campaigns need a postal address.
     pub const REQUIRE_POSTAL_ADDRESS: Self = Self::new("--require-postal-address", "MUSTER_REQUIRE_POSTAL_ADDRESS");
+    /// For how long single events are kept.
+    pub const EVENT_RETENTION_DAYS: Self = Self::new("--event-retention-days", "MUSTER_EVENT_RETENTION_DAYS");
+    /// Whether people are counted who ask not to be followed.
+    pub const IGNORE_DO_NOT_TRACK: Self = Self::new("--ignore-do-not-track", "MUSTER_IGNORE_DO_NOT_TRACK");
     /// The form of the log.
     pub const LOG: Self = Self::new("--log", "MUSTER_LOG");
     /// What is logged.
     pub const LOG_FILTER: Self = Self::new("--log-filter", "MUSTER_LOG_FILTER");
 
     /// Every setting there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::DATABASE_URL,
         Self::HTTP_ADDR,
         Self::SMTP_URL,
@@ -53,6 +57,8 @@ impl Setting {
         Self::STATE_DIR,
         Self::PG_BIN,
         Self::REQUIRE_POSTAL_ADDRESS,
+        Self::EVENT_RETENTION_DAYS,
+        Self::IGNORE_DO_NOT_TRACK,
         Self::LOG,
         Self::LOG_FILTER,
     ];

@@ -8,6 +8,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::up::UpArgs;
 use crate::commands::work::WorkArgs;
 use clap::{Args, Command, CommandFactory, FromArgMatches};
+use muster_api::DoNotTrack;
 use muster_domain::model::principal::Scope;
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -117,6 +118,29 @@ fn mails_come_back_to_the_sender_unless_a_domain_is_made_for_it() {
         let said = said(resolved(&["--bounce-domain", bad]));
         assert!(said.contains("--bounce-domain (MUSTER_BOUNCE_DOMAIN): is"), "{bad}: {said}");
     }
+}
+
+#[test]
+fn events_are_kept_for_ever_unless_days_are_named() {
+    let resolved = |flags: &[&str]| parse::<WorkArgs>(&[&DATABASE, &KEY, &MAIL, flags]).resolve(&at_home());
+    assert_eq!(resolved(&[]).unwrap().keep_events, None);
+    assert_eq!(resolved(&["--event-retention-days", " 400 "]).unwrap().keep_events, Some(400));
+    for bad in ["0", "29", "36501", "-5", "ninety", "1.5"] {
+        let said = said(resolved(&[&format!("--event-retention-days={bad}")]));
+        assert!(said.contains("--event-retention-days (MUSTER_EVENT_RETENTION_DAYS): is no number"), "{bad}: {said}");
+    }
+    assert_eq!(
+        parse::<UpArgs>(&[&["--event-retention-days", "30"]]).resolve(&at_home()).unwrap().keep_events,
+        Some(30)
+    );
+}
+
+#[test]
+fn who_asks_not_to_be_followed_is_not_unless_that_is_said() {
+    let rule = |flags: &[&str]| parse::<UpArgs>(&[flags]).resolve(&at_home()).unwrap().do_not_track;
+    assert_eq!(rule(&[]), DoNotTrack::Respected);
+    assert_eq!(rule(&["--ignore-do-not-track"]), DoNotTrack::Ignored);
+    assert_eq!(rule(&["--ignore-do-not-track=no"]), DoNotTrack::Respected);
 }
 
 #[test]

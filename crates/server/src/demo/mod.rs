@@ -25,6 +25,7 @@ use chrono::TimeDelta;
 use client::Client;
 use muster_adapters::embedded::Durability;
 use muster_adapters::postgres::{TimeLapseError, begin_time_lapse, time_in_use};
+use muster_api::DoNotTrack;
 use muster_domain::model::principal::Scope;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use rand::RngCore;
@@ -88,6 +89,8 @@ impl<'a> Demo<'a> {
             public_url: &public_url,
             secret_key: &SecretKey::generate(),
             bounce_domain: None,
+            keep_events: None,
+            do_not_track: DoNotTrack::default(),
             previous_keys: &[],
             smtp: mail.config()?,
             state_dir: folder,

@@ -102,7 +102,13 @@ async fn database(args: &DoctorArgs) -> Vec<Check> {
 async fn count_again(url: &SecretString) -> Check {
     match recount(url).await {
         Ok(counted) if counted.differences.is_empty() => {
-            Check::good(FIGURES, format!("books and figures of {} tenants equal their rows", counted.tenants))
+            let since = counted.since.map_or_else(String::new, |since| {
+                format!(
+                    "; opens, clicks and reports since {}, single ones before are not kept",
+                    since.format("%F %R UTC")
+                )
+            });
+            Check::good(FIGURES, format!("books and figures of {} tenants equal their rows{since}", counted.tenants))
         }
         Ok(counted) => {
             let mend = "keep a copy of the database and report it: the rows are what happened, the figures are wrong";

@@ -7,6 +7,7 @@ use crate::config::{PublicUrl, SecretKey};
 use crate::wiring::{ApiSettings, WorkerSettings, test_transport};
 use muster_adapters::postgres::PgStore;
 use muster_adapters::smtp::SmtpConfig;
+use muster_api::DoNotTrack;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
 use secrecy::SecretString;
 use std::net::TcpListener;
@@ -32,6 +33,10 @@ pub struct WholeSettings<'a> {
     pub state_dir: &'a Path,
     /// What to do with campaigns without a postal address.
     pub postal_address: PostalAddressRule,
+    /// For how many days single events are kept, if not for ever.
+    pub keep_events: Option<i32>,
+    /// What to do with visitors who ask not to be followed.
+    pub do_not_track: DoNotTrack,
 }
 
 /// API and worker, running.
@@ -57,6 +62,8 @@ impl Whole {
             smtp,
             state_dir,
             postal_address,
+            keep_events,
+            do_not_track,
         } = settings;
         let store = PgStore::new(database_url, API_POOL)?;
         let previous = || previous_keys.iter().map(SecretKey::to_secret).collect();
@@ -69,6 +76,7 @@ impl Whole {
                 public_url: public_url.to_string(),
                 transport: Some(test_transport(smtp.clone())?),
                 postal_address,
+                do_not_track,
             },
         )?;
         let engine = Engine::start(WorkerSettings {
@@ -80,6 +88,7 @@ impl Whole {
             smtp,
             state_dir: state_dir.to_owned(),
             postal_address,
+            keep_events,
         })?;
         Ok(Self { store, api, engine })
     }

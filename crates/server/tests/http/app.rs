@@ -2,7 +2,7 @@
 
 use muster_adapters::postgres::{PgStore, PoolOptions};
 use muster_adapters::smtp::SmtpConfig;
-use muster_api::{ApiState, run_server};
+use muster_api::{ApiState, DoNotTrack, run_server};
 use muster_domain::model::principal::Scope;
 use muster_domain::usecases::create_key::CreateKey;
 use muster_domain::usecases::launch_campaign::PostalAddressRule;
@@ -56,6 +56,7 @@ impl TestApp {
             public_url: "http://muster.test".to_owned(),
             transport: Some(test_transport(smtp).expect("a transport")),
             postal_address,
+            do_not_track: DoNotTrack::default(),
         });
         let served = Served::start(state);
         let token = provision(&database, "acme", "main", &Scope::ALL).await;
@@ -97,8 +98,15 @@ impl Deref for TestApp {
 /// The state over somebody else's database, without mail.
 pub(crate) fn state_over(store: PgStore) -> Arc<ApiState> {
     let (secret, public_url) = (SecretSlice::from(SECRET.to_vec()), "http://muster.test".to_owned());
-    let postal_address = PostalAddressRule::default();
-    api_state(ApiSettings { store, secret, previous_secrets: Vec::new(), public_url, transport: None, postal_address })
+    api_state(ApiSettings {
+        store,
+        secret,
+        previous_secrets: Vec::new(),
+        public_url,
+        transport: None,
+        postal_address: PostalAddressRule::default(),
+        do_not_track: DoNotTrack::default(),
+    })
 }
 
 /// A server on a free port of the loopback. Stops when dropped.

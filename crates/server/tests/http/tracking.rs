@@ -102,6 +102,7 @@ async fn work(app: &TestApp, done: impl AsyncFn() -> bool) {
         state_dir: folder.path().to_owned(),
         postal_address: PostalAddressRule::Recommended,
         bounce_domain: None,
+        keep_events: None,
     })
     .expect("a worker");
     let begun = Instant::now();
@@ -293,6 +294,25 @@ async fn one_of_both_is_one_of_both() {
     let app = TestApp::start().await;
     let clicks = send(&app, 1, json!({"trackClicks": true}), BOTH).await;
     assert_eq!((clicks.mails[0].paths("/t/o/").len(), clicks.mails[0].links().len()), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_not_to_be_followed_gets_there_and_is_not_recorded() {
+    let app = TestApp::start().await;
+    let sent = send(&app, 1, json!({"trackOpens": true, "trackClicks": true}), BOTH).await;
+    let mail = &sent.mails[0];
+    let client = app.with_token("");
+    for (name, value) in [("Sec-GPC", "1"), ("DNT", "1")] {
+        let ask = async |path: &str| client.send(client.request(Method::GET, path).header(name, value)).await;
+        assert_pixel(&ask(&mail.pixel()).await);
+        assert_redirect(&ask(&mail.links()[0]).await, "https://a.test/?x=1&y=2");
+        ask(&mail.trap()).await.assert_status(204);
+        ask(&format!("{}x", mail.links()[0])).await.assert_status(404);
+    }
+    app.assert_sql("NOT EXISTS (SELECT FROM events)").await;
+    let allowed = client.send(client.request(Method::GET, &mail.pixel()).header("DNT", "0")).await;
+    assert_pixel(&allowed);
+    app.assert_sql("(SELECT count(*) FROM events) = 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

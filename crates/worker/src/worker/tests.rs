@@ -3,6 +3,7 @@
 use super::*;
 use muster_domain::ports::advance::MockAdvanceStore;
 use muster_domain::ports::delivery::{MockDeliveryStore, MockReaper, ReapReport};
+use muster_domain::ports::events::MockEventKeeper;
 use muster_domain::ports::store::{StoreError, Tx, Workspace};
 use muster_domain::ports::templates::{MockComposer, MockTemplates};
 use muster_domain::ports::tokens::MockTokens;
@@ -71,6 +72,7 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
             },
         },
         reaper: Arc::new(reaper),
+        events: Arc::new(MockEventKeeper::new()),
         archive: Arc::new(archive),
     }
 }
@@ -99,7 +101,12 @@ impl Store for NoTransactions {
 }
 
 fn options() -> WorkerOptions {
-    WorkerOptions { plan: PlanOptions::default(), deliver: DeliverLimits::for_sessions(2), pace: Pace::default() }
+    WorkerOptions {
+        plan: PlanOptions::default(),
+        deliver: DeliverLimits::for_sessions(2),
+        pace: Pace::default(),
+        keep_events: None,
+    }
 }
 
 /// The next answers of storage, in order; nothing to do after the last.
@@ -171,4 +178,30 @@ async fn journals_are_settled_before_every_round_of_reaping() {
     running.await.unwrap();
     let told = told.lock().unwrap();
     assert!(told.len() > 4 && told.chunks_exact(2).all(|round| round == ["adopt", "reap"]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_events_go_batch_by_batch_and_are_looked_for_now_and_then_where_they_are_to_go() {
+    for keep_events in [None, Some(90)] {
+        let (queue, _) = answers(Vec::new());
+        let begun = Instant::now();
+        let rounds = Arc::new(Mutex::new(Vec::new()));
+        let (kept, mut keeper) = (Arc::clone(&rounds), MockEventKeeper::new());
+        keeper.expect_forget_events().returning(move |days, at_most| {
+            let mut rounds = kept.lock().unwrap();
+            rounds.push((days, begun.elapsed().as_millis() / HOUSEKEEPING_EVERY.as_millis()));
+            // The first two are full.
+            Ok(if rounds.len() < 3 { at_most.cast_unsigned() } else { 1 })
+        });
+        let ports = WorkerPorts { events: Arc::new(keeper), ..idle_ports(queue) };
+        let options = WorkerOptions { keep_events, ..options() };
+        let end = CancellationToken::new();
+        let worker = tokio::spawn(Worker::new(ports, options).keep_house(end.clone()));
+        tokio::time::sleep(HOUSEKEEPING_EVERY * (ROUNDS_OF_MEMORY + 5)).await;
+        end.cancel();
+        worker.await.unwrap();
+        let rounds = std::mem::take(&mut *rounds.lock().unwrap());
+        let expected = [0, 1, 2, u128::from(ROUNDS_OF_MEMORY) + 2].map(|round| (90, round));
+        assert_eq!(rounds, if keep_events.is_some() { expected.to_vec() } else { vec![] });
+    }
 }

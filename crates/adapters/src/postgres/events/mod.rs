@@ -4,11 +4,13 @@
 //! of keys; so two that tell of the same mail come one after the other, and each sees what the other left.
 
 pub(super) mod back;
+mod forget;
 mod rows;
 pub(super) mod told;
 
 use super::{PgUnit, StoreErrorExt};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryKey;
@@ -100,19 +102,21 @@ impl Change {
         }
     }
 
-    /// What was seen of a mail as it is by now, when some of it turns out to be a program's.
-    fn replace(&mut self, mail: Mail, seen: &[Seen], exposed: &[&Seen]) {
-        let mut lines: BTreeMap<Line, Engagement> = BTreeMap::new();
-        for one in seen {
-            for line in Line::all_of(mail, one.link) {
-                lines.entry(line).or_default().add(one.at, one.human);
-            }
-        }
-        self.after.extend(lines);
+    /// Takes back that some of what was seen of a mail was people's; `seen` says what is by now. Lines are not made anew: rows
+    /// of long ago may not be kept any more.
+    fn expose(&mut self, mail: Mail, seen: &[Seen], exposed: &[&Seen]) {
+        let mut taken: BTreeMap<Line, Vec<DateTime<Utc>>> = BTreeMap::new();
         for one in exposed {
             for line in Line::all_of(mail, one.link) {
+                taken.entry(line).or_default().push(one.at);
                 take_human(self.of(line), line.subject(), one.at);
             }
+        }
+        for (line, times) in taken {
+            let people = seen.iter().filter(|one| one.human && Line::all_of(mail, one.link).any(|other| other == line));
+            let left: Vec<_> = people.map(|one| one.at).collect();
+            let before = self.before.get(&line).copied().unwrap_or_default();
+            self.after.entry(line).or_insert(before).expose(&times, &left);
         }
     }
 
@@ -164,7 +168,7 @@ async fn expose_programs(
             exposed.entry(*machine).or_default().push((mail, seen[*index].id));
         }
         if !programs.is_empty() {
-            change.replace(mail, &seen, &programs.iter().map(|(index, _)| &seen[*index]).collect::<Vec<_>>());
+            change.expose(mail, &seen, &programs.iter().map(|(index, _)| &seen[*index]).collect::<Vec<_>>());
         }
     }
     for (machine, events) in exposed {

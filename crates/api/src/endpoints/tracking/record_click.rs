@@ -1,7 +1,7 @@
 //! `GET /t/c/{token}`
 
 use super::passage::passage;
-use super::{token, visit};
+use super::{keep, token};
 use crate::endpoints::unsubscribing::page::Page;
 use crate::state::ApiState;
 use actix_web::http::{StatusCode, header};
@@ -15,7 +15,7 @@ use muster_domain::usecases::record_engagement::Place;
     tag = "public",
     params(("token" = String, Path, description = "From the link in the mail")),
     responses(
-        (status = 302, description = "The click is stored; on to the address of the link",
+        (status = 302, description = "The click is stored, unless its sender asks not to be followed (`Sec-GPC` or `DNT`); on to the address of the link",
          headers(("Location" = String, description = "The address of the link"))),
         (status = 404, description = "A page that says that the link does not work", body = String, content_type = "text/html"),
         (status = 503, description = "A page that goes on to the address of the link; the click is not stored yet",
@@ -27,7 +27,7 @@ pub(crate) async fn record_click(state: web::Data<ApiState>, request: HttpReques
     let Some(link) = state.tokens.open_link(token(&request)) else {
         return Page::NoSuchLink.answer(StatusCode::NOT_FOUND);
     };
-    if state.ingest.keep(visit(&request, link.delivery, Place::Link(link.link))).await.is_err() {
+    if keep(&state, &request, link.delivery, Place::Link(link.link)).await.is_err() {
         return passage(&link.target);
     }
     HttpResponse::Found()

@@ -1,6 +1,6 @@
 //! `GET /t/o/{token}.gif`
 
-use super::{token, visit};
+use super::{keep, token};
 use crate::state::ApiState;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -18,7 +18,7 @@ const GIF: &[u8; 43] =
     tag = "public",
     params(("token" = String, Path, description = "From the mail")),
     responses(
-        (status = 200, description = "An image of one pixel; the open is stored, if the token is one of ours",
+        (status = 200, description = "An image of one pixel; the open is stored, if the token is one of ours and its sender does not ask not to be followed (`Sec-GPC` or `DNT`)",
          body = String, content_type = "image/gif"),
         (status = 503, description = "The same image; the open is not stored yet", body = String, content_type = "image/gif")
     )
@@ -27,7 +27,7 @@ const GIF: &[u8; 43] =
 pub(crate) async fn record_open(state: web::Data<ApiState>, request: HttpRequest) -> HttpResponse {
     let delivery = token(&request).strip_suffix(".gif").and_then(|token| state.tokens.open(TokenPurpose::Open, token));
     let status = match delivery {
-        Some(delivery) if state.ingest.keep(visit(&request, delivery, Place::Image)).await.is_err() => {
+        Some(delivery) if keep(&state, &request, delivery, Place::Image).await.is_err() => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ => StatusCode::OK,

@@ -1,6 +1,6 @@
 //! `GET /t/h/{token}`
 
-use super::{token, visit};
+use super::{keep, token};
 use crate::endpoints::unsubscribing::page::Page;
 use crate::state::ApiState;
 use actix_web::http::{StatusCode, header};
@@ -25,7 +25,7 @@ pub(crate) async fn record_trap(state: web::Data<ApiState>, request: HttpRequest
     let Some(delivery) = state.tokens.open(TokenPurpose::Trap, token(&request)) else {
         return Page::NoSuchLink.answer(StatusCode::NOT_FOUND);
     };
-    if state.ingest.keep(visit(&request, delivery, Place::Trap)).await.is_err() {
+    if keep(&state, &request, delivery, Place::Trap).await.is_err() {
         return HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, "5"))
             .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))

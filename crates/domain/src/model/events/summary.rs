@@ -33,6 +33,23 @@ impl Engagement {
             self.last_human_at = self.last_human_at.max(Some(at));
         }
     }
+
+    /// Takes back that events, `exposed`, were people's, when those of `left` are by now. What is older than every row that
+    /// is kept stays known.
+    pub fn expose(&mut self, exposed: &[DateTime<Utc>], left: &[DateTime<Utc>]) {
+        self.human_total -= i64::try_from(exposed.len()).unwrap_or(i64::MAX);
+        if self.human_total <= 0 {
+            (self.first_human_at, self.last_human_at) = (None, None);
+            return;
+        }
+        let was_exposed = |at: Option<DateTime<Utc>>| at.is_some_and(|at| exposed.contains(&at));
+        if was_exposed(self.first_human_at) {
+            self.first_human_at = left.iter().min().copied();
+        }
+        if was_exposed(self.last_human_at) {
+            self.last_human_at = left.iter().max().copied().or(self.first_human_at);
+        }
+    }
 }
 
 /// Whose figures: the step's, or those of one of its links.
@@ -126,6 +143,28 @@ mod tests {
         assert_eq!(opens("10:15:00"), Tally { total: 1, unique: 0, human_total: 1, human_unique: 1 });
         assert_eq!(opens("10:45:00"), Tally { total: 1, unique: 0, human_total: 1, human_unique: 0 });
         assert!(posted.iter().all(|entries| *entries == posted[0]));
+    }
+
+    #[test]
+    fn what_turns_out_to_be_a_programs_is_taken_back() {
+        let times = ["10:00:00", "10:20:00", "10:40:00", "11:00:00"].map(at);
+        let of = |people: &[DateTime<Utc>]| {
+            let mut seen = Engagement::default();
+            for at in &times {
+                seen.add(*at, people.contains(at));
+            }
+            seen
+        };
+        for exposed in [&times[..1], &times[1..2], &times[3..], &times[..]] {
+            let left: Vec<_> = times.iter().filter(|at| !exposed.contains(at)).copied().collect();
+            let mut seen = of(&times);
+            seen.expose(exposed, &left);
+            assert_eq!(seen, of(&left), "{exposed:?}");
+        }
+        // Of the first two no rows are kept any more.
+        let mut seen = of(&times);
+        seen.expose(&times[2..], &[]);
+        assert_eq!((seen.human_total, seen.first_human_at, seen.last_human_at), (2, Some(times[0]), Some(times[0])));
     }
 
     #[test]
