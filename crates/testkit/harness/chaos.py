@@ -145,7 +145,7 @@ class Chaos:
             return True
 
         def unsubscribe(n):
-            taken = self.mailbox.take(rng) if n % 2 else self.mailbox.take_recent(rng)
+            taken = (n % 2 and self.mailbox.take(rng)) or self.mailbox.take_recent(rng)
             if taken:
                 races.unsubscribe(self.on, apis["t1"], *taken)
             return bool(taken)

@@ -18,13 +18,14 @@ const CAMPAIGN: &str = "SELECT row_to_json(c)::text, c.campaign_no FROM campaign
     LEFT JOIN campaign_counters k ON k.tenant_no = c.tenant_no AND k.campaign_no = c.campaign_no \
     WHERE c.tenant_no = 1 AND c.workspace_no = 1 AND c.id = $1";
 const STEPS: &str = "SELECT steps::text FROM sequence_versions WHERE tenant_no = 1 AND campaign_no = $1";
-const FIGURES: &str = "SELECT row_to_json(f)::text FROM (SELECT step, sum(sent), sum(bounced), sum(unsubscribed) FROM stats \
+/// `{sums}` stands for the sum of each figure that there is.
+const FIGURES: &str = "SELECT row_to_json(f)::text FROM (SELECT step, {sums} FROM stats \
     WHERE tenant_no = 1 AND campaign_no = $1 GROUP BY step) AS f";
 const UNDER_WAY: &str = "SELECT count(*) FROM outbox WHERE tenant_no = 1 AND campaign_no = $1 AND state = 's'";
 const LIST: &str = "SELECT row_to_json(c)::text, c.campaign_no FROM campaigns c JOIN segments s USING (tenant_no, segment_no) \
     LEFT JOIN campaign_counters k ON k.tenant_no = c.tenant_no AND k.campaign_no = c.campaign_no \
     WHERE c.tenant_no = 1 AND c.workspace_no = 1 ORDER BY c.created_at DESC, c.campaign_no DESC LIMIT 21";
-const TOTALS: &str = "SELECT row_to_json(f)::text FROM (SELECT campaign_no, sum(sent), sum(bounced), sum(unsubscribed) FROM stats \
+const TOTALS: &str = "SELECT row_to_json(f)::text FROM (SELECT campaign_no, {sums} FROM stats \
     WHERE tenant_no = 1 AND campaign_no = ANY($1) GROUP BY campaign_no) AS f";
 const CREATE: &str = "INSERT INTO campaigns (tenant_no, workspace_no, id, name, campaign_type, status, segment_no, from_email, \
     from_name, schedule, settings, created_by, created_at, updated_at) \
@@ -35,6 +36,8 @@ const LAUNCH: &str = "UPDATE campaigns SET status = 'active', launched_at = now(
 const ENROLL: &str = "INSERT INTO enrollments (tenant_no, campaign_no, contact_no, due_at, enrolled_at, version, step, status) \
     SELECT tenant_no, $1, contact_no, now(), now(), 1, 1, 'e' FROM segment_members WHERE tenant_no = 1 AND segment_no = $2";
 const BOOKS: &str = "INSERT INTO campaign_counters (tenant_no, campaign_no, audience, open) VALUES (1, $1, 10, 10)";
+const SUMS: &str = "SELECT string_agg(format('sum(%I)', column_name), ', ') FROM information_schema.columns \
+    WHERE table_name = 'stats' AND data_type = 'bigint'";
 const ALL: [&str; 10] = [CAMPAIGN, STEPS, FIGURES, UNDER_WAY, LIST, TOTALS, CREATE, LAUNCH, ENROLL, BOOKS];
 
 struct Connection {
@@ -58,9 +61,10 @@ impl Bare {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             let client = connect(url).await?;
+            let sums: String = client.query_one(SUMS, &[]).await?.get(0);
             let mut statements = Vec::new();
             for sql in ALL {
-                statements.push(client.prepare(sql).await?);
+                statements.push(client.prepare(&sql.replace("{sums}", &sums)).await?);
             }
             connections.push(Mutex::new(Connection { client, statements }));
         }
