@@ -8,11 +8,12 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{HasSqlType, Untyped};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// A statement with its parameters, used like `diesel::sql_query`.
 pub(crate) struct Prepared {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     binds: Vec<Box<dyn Bind>>,
 }
 
@@ -20,10 +21,15 @@ pub(crate) struct Prepared {
 pub(crate) fn prepared(sql: &'static str) -> Prepared {
     #[cfg(feature = "fault-injection")]
     let sql = crate::faults::rewritten(sql);
-    Prepared { sql, binds: Vec::new() }
+    Prepared::of(sql.into())
 }
 
 impl Prepared {
+    /// A statement whose text was put together, always the same one from the same pieces.
+    pub(super) fn of(sql: Cow<'static, str>) -> Self {
+        Self { sql, binds: Vec::new() }
+    }
+
     /// Binds the next parameter.
     pub(crate) fn bind<ST, T>(mut self, value: T) -> Self
     where

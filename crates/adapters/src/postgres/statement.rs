@@ -2,6 +2,7 @@
 //!
 //! Values never become text: [`Statement::bind`] writes the next placeholder and keeps the value.
 
+use super::prepared::Prepared;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
@@ -22,6 +23,24 @@ pub(crate) enum Bind {
     TextArray(Vec<String>),
     Instant(DateTime<Utc>),
     Uuid(Uuid),
+}
+
+/// Binds each value as what it is.
+macro_rules! bind_all {
+    ($query:expr, $binds:expr) => {
+        $binds.into_iter().fold($query, |query, value| match value {
+            Bind::SmallInt(value) => query.bind::<SmallInt, _>(value),
+            Bind::Int(value) => query.bind::<Integer, _>(value),
+            Bind::BigInt(value) => query.bind::<BigInt, _>(value),
+            Bind::BigIntArray(value) => query.bind::<Array<BigInt>, _>(value),
+            Bind::Double(value) => query.bind::<Double, _>(value),
+            Bind::DoubleArray(value) => query.bind::<Array<Double>, _>(value),
+            Bind::Text(value) => query.bind::<Text, _>(value),
+            Bind::TextArray(value) => query.bind::<Array<Text>, _>(value),
+            Bind::Instant(value) => query.bind::<Timestamptz, _>(value),
+            Bind::Uuid(value) => query.bind::<SqlUuid, _>(value),
+        })
+    };
 }
 
 /// SQL text and the values of its placeholders, `$1` first.
@@ -57,23 +76,26 @@ impl Statement {
         &self.sql
     }
 
-    /// Ready to be loaded or executed.
+    /// Ready to be loaded or executed, and planned for these values.
     pub(crate) fn into_query(self) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
-        #[cfg(feature = "fault-injection")]
+        self.arrives();
+        bind_all!(diesel::sql_query(self.sql).into_boxed(), self.binds)
+    }
+
+    /// The same, prepared once a connection and kept: for a text that does not depend on what is asked.
+    pub(crate) fn into_prepared(self) -> Prepared {
+        self.arrives();
+        bind_all!(Prepared::of(self.sql.into()), self.binds)
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn arrives(&self) {
         if self.sql.contains("INSERT INTO enrollments") {
             crate::faults::point("chunk");
         }
-        self.binds.into_iter().fold(diesel::sql_query(self.sql).into_boxed(), |query, value| match value {
-            Bind::SmallInt(value) => query.bind::<SmallInt, _>(value),
-            Bind::Int(value) => query.bind::<Integer, _>(value),
-            Bind::BigInt(value) => query.bind::<BigInt, _>(value),
-            Bind::BigIntArray(value) => query.bind::<Array<BigInt>, _>(value),
-            Bind::Double(value) => query.bind::<Double, _>(value),
-            Bind::DoubleArray(value) => query.bind::<Array<Double>, _>(value),
-            Bind::Text(value) => query.bind::<Text, _>(value),
-            Bind::TextArray(value) => query.bind::<Array<Text>, _>(value),
-            Bind::Instant(value) => query.bind::<Timestamptz, _>(value),
-            Bind::Uuid(value) => query.bind::<SqlUuid, _>(value),
-        })
     }
+
+    #[cfg(not(feature = "fault-injection"))]
+    #[expect(clippy::unused_self, reason = "the other build looks at the text")]
+    fn arrives(&self) {}
 }

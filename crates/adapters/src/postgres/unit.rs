@@ -6,6 +6,7 @@ use super::tx::PgTx;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures::try_join;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::ports::analytics::AnalyticsRepo;
@@ -58,6 +59,24 @@ impl PgUnit {
         }
     }
 
+    /// Asks what a change begins with, and for business time in the same flight, which most changes need next.
+    pub(crate) async fn dated<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let conn: &AsyncPgConnection = &self.tx;
+        let known = self.now;
+        let time = async move {
+            match known {
+                Some(now) => Ok(now),
+                None => business_time(conn).await,
+            }
+        };
+        let (answer, now) = try_join!(ask(conn), time)?;
+        self.now = Some(now);
+        Ok(answer)
+    }
+
     async fn post_entries(&mut self) -> StoreResult<()> {
         let tenant = self.of.tenant;
         for (campaign, entries) in std::mem::take(&mut self.entries) {
@@ -70,6 +89,10 @@ impl PgUnit {
 diesel::define_sql_function! {
     /// Business time, see the first migration.
     fn muster_now() -> diesel::sql_types::Timestamptz;
+}
+
+async fn business_time(mut conn: &AsyncPgConnection) -> StoreResult<DateTime<Utc>> {
+    diesel::select(muster_now()).get_result(&mut conn).await.store()
 }
 
 #[async_trait]
@@ -115,7 +138,7 @@ impl UnitOfWork for PgUnit {
         if let Some(now) = self.now {
             return Ok(now);
         }
-        let now = diesel::select(muster_now()).get_result(self.conn()).await.store()?;
+        let now = business_time(&self.tx).await?;
         self.now = Some(now);
         Ok(now)
     }

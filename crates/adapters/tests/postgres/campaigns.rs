@@ -99,6 +99,7 @@ async fn insert(tx: &mut Tx, name: &str) -> Campaign {
     let new = NewCampaign {
         campaign_type: CampaignType::Drip,
         segment,
+        segment_id: id,
         content: write_content(None, input, now).unwrap(),
         sequence_version: SequenceVersion(0),
         next_step_no: StepNo(1),

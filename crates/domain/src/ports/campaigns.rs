@@ -9,6 +9,7 @@ use crate::model::rules::Mails;
 use crate::model::sequence::{Sequence, StepType};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 /// A campaign that is about to be made: a draft of version 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub struct NewCampaign {
     pub campaign_type: CampaignType,
     /// Its audience.
     pub segment: SegmentNo,
+    /// The same, as callers know it.
+    pub segment_id: SegmentId,
     /// What it says.
     pub content: CampaignContent,
     /// The version of its steps, which [`CampaignRepo::add_sequence`] stores; 0 without any.
@@ -85,6 +88,19 @@ pub struct CampaignSummary {
     pub counts: Counts,
 }
 
+/// A campaign with its steps and what has come of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CampaignWithFigures {
+    /// The campaign.
+    pub campaign: Campaign,
+    /// Its newest sequence.
+    pub sequence: Sequence,
+    /// What happened at each step over its whole life; steps without any mail are absent, removed ones may be there.
+    pub counts: BTreeMap<StepNo, Counts>,
+    /// Deliveries that have begun and whose outcome is not recorded yet.
+    pub in_flight: i64,
+}
+
 /// A step as the register knows it, in the campaign now or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisteredStep {
@@ -115,6 +131,8 @@ pub trait CampaignRepo: Send {
     async fn find(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>>;
     /// The campaign with that id and its newest sequence, both of one moment without a lock.
     async fn find_with_steps(&mut self, id: CampaignId) -> StoreResult<Option<(Campaign, Sequence)>>;
+    /// The same with its figures, asked for together.
+    async fn find_with_figures(&mut self, id: CampaignId) -> StoreResult<Option<CampaignWithFigures>>;
     /// The campaign with that id, its row locked to the end of the transaction.
     async fn find_for_update(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>>;
     /// The campaign with that number, its row locked to the end of the transaction.

@@ -31,8 +31,17 @@ pub struct Chunk {
 pub trait EnrollmentRepo: Send {
     /// Counts the campaign's segment as it is now.
     async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<AudienceCount>;
-    /// Notes the launch: the mark, the total, and that enrolling runs.
+    /// Notes the launch: the mark, the total, and that enrolling runs. A triggered campaign enrolls nobody: it is done.
     async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()>;
+    /// Notes the launch and enrolls its first chunk, as [`EnrollmentRepo::enroll_chunk`] does.
+    async fn enroll_at_once(
+        &mut self,
+        campaign: &Campaign,
+        audience: AudienceCount,
+        first: StepNo,
+        limit: i64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Chunk>;
     /// Enrolls the next `limit` members of the segment after the cursor, each once and before `first`, and moves the
     /// cursor, all in this transaction. Membership is judged now. When nobody is left up to the mark, enrolling is done.
     async fn enroll_chunk(

@@ -6,7 +6,7 @@ use crate::model::ids::{CampaignId, CampaignNo, SegmentNo, SequenceVersion, Step
 use crate::model::lifecycle::Lifecycle;
 use crate::model::rules::Mails;
 use crate::model::sequence::Sequence;
-use crate::ports::campaigns::{MockCampaignRepo, NewCampaign, RegisteredStep, Saved};
+use crate::ports::campaigns::{CampaignWithFigures, MockCampaignRepo, NewCampaign, RegisteredStep, Saved};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -23,6 +23,12 @@ impl Memory {
         self.campaigns.iter().find(|campaign| campaign.id == id).cloned()
     }
 
+    fn find_with_steps(&self, id: CampaignId) -> Option<(Campaign, Sequence)> {
+        let campaign = self.find(id)?;
+        let sequence = self.sequences.get(&(campaign.no, campaign.sequence_version)).cloned().unwrap_or_default();
+        Some((campaign, sequence))
+    }
+
     fn insert(&mut self, new: &NewCampaign) -> Campaign {
         let number = self.campaigns.len() + 1;
         let campaign = Campaign {
@@ -30,6 +36,7 @@ impl Memory {
             id: CampaignId(Uuid::from_u128(number as u128)),
             campaign_type: new.campaign_type,
             segment: new.segment,
+            segment_id: new.segment_id,
             content: new.content.clone(),
             sequence_version: new.sequence_version,
             next_step_no: new.next_step_no,
@@ -99,9 +106,9 @@ pub fn remembering(campaigns: Vec<Campaign>) -> MockCampaignRepo {
     }
     on!(expect_insert, |memory, new| memory.insert(new));
     on!(expect_find, |memory, id| memory.find(id));
-    on!(expect_find_with_steps, |memory, id| memory.find(id).map(|campaign| {
-        let sequence = memory.sequences.get(&(campaign.no, campaign.sequence_version)).cloned().unwrap_or_default();
-        (campaign, sequence)
+    on!(expect_find_with_steps, |memory, id| memory.find_with_steps(id));
+    on!(expect_find_with_figures, |memory, id| memory.find_with_steps(id).map(|(campaign, sequence)| {
+        CampaignWithFigures { campaign, sequence, counts: BTreeMap::new(), in_flight: 0 }
     }));
     on!(expect_find_for_update, |memory, id| memory.find(id));
     on!(expect_find_for_share, |memory, id| memory.find(id));

@@ -49,6 +49,7 @@ pub async fn clone_campaign(
     let new = NewCampaign {
         campaign_type: original.campaign_type,
         segment: original.segment,
+        segment_id: original.segment_id,
         content,
         sequence_version: SequenceVersion(i32::from(!sequence.steps.is_empty())),
         next_step_no: StepNo(sequence.steps.last().map_or(1, |step| step.no.0 + 1)),

@@ -36,31 +36,29 @@ pub async fn create_campaign(
     principal: &Principal,
     command: CreateCampaign,
 ) -> Result<Campaign, CreateError> {
+    let found = match command.segment_id {
+        Some(id) => tx.campaigns().find_segment(id).await?.map(|segment| (segment, id)),
+        None => None,
+    };
     let now = tx.now().await?;
     let mut problems = FieldProblems::default();
     let content = problems.keep("", write_content(None, command.content, now));
     if command.campaign_type.is_none() {
         problems.add("/campaignType", "required", "one of broadcast, drip, triggered, ab_test");
     }
-    let segment = match command.segment_id {
-        None => {
-            problems.add("/segmentId", "required", "a campaign needs an audience");
-            None
-        }
-        Some(id) => {
-            let found = tx.campaigns().find_segment(id).await?;
-            if found.is_none() {
-                problems.add("/segmentId", "unknown_segment", "there is no such segment");
-            }
-            found
-        }
-    };
-    let (Some(content), Some(campaign_type), Some(segment)) = (content, command.campaign_type, segment) else {
+    match (command.segment_id, found) {
+        (None, _) => problems.add("/segmentId", "required", "a campaign needs an audience"),
+        (Some(_), None) => problems.add("/segmentId", "unknown_segment", "there is no such segment"),
+        (Some(_), Some(_)) => {}
+    }
+    let (Some(content), Some(campaign_type), Some((segment, segment_id))) = (content, command.campaign_type, found)
+    else {
         return Err(CreateError::Invalid(problems));
     };
     let new = NewCampaign {
         campaign_type,
         segment,
+        segment_id,
         content,
         sequence_version: SequenceVersion(0),
         next_step_no: StepNo(1),

@@ -1,7 +1,6 @@
 //! Reading one campaign with its steps and what has come of them.
 
-use super::get_steps::{CampaignSteps, get_steps};
-use crate::model::campaign::Campaign;
+use super::get_steps::CampaignSteps;
 use crate::model::figures::Counts;
 use crate::model::ids::CampaignId;
 use crate::ports::store::{StoreError, Tx};
@@ -30,18 +29,14 @@ pub enum ReadError {
 
 /// The campaign with its steps, its figures and what of it is under way.
 pub async fn get_campaign(tx: &mut Tx, id: CampaignId) -> Result<CampaignView, ReadError> {
-    let steps = get_steps(tx, id).await?;
+    let found = tx.campaigns().find_with_figures(id).await?.ok_or(ReadError::NotFound)?;
+    let in_flight = found.in_flight;
+    let steps = CampaignSteps::from(found);
     let totals = steps.campaign.was_launched().then(|| {
         steps.counts.values().fold(Counts::default(), |mut sum, counts| {
             sum += *counts;
             sum
         })
     });
-    let in_flight = in_flight(tx, &steps.campaign).await?;
     Ok(CampaignView { steps, totals, in_flight })
-}
-
-/// Before the launch nothing can be under way.
-async fn in_flight(tx: &mut Tx, campaign: &Campaign) -> Result<i64, StoreError> {
-    if campaign.was_launched() { tx.enrollments().in_flight(campaign).await } else { Ok(0) }
 }

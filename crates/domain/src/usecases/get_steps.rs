@@ -5,6 +5,7 @@ use crate::model::campaign::Campaign;
 use crate::model::figures::Counts;
 use crate::model::ids::{CampaignId, StepNo};
 use crate::model::sequence::Sequence;
+use crate::ports::campaigns::CampaignWithFigures;
 use crate::ports::store::{StoreError, Tx};
 use std::collections::BTreeMap;
 
@@ -21,11 +22,17 @@ pub struct CampaignSteps {
 
 /// The campaign's steps, in their order.
 pub async fn get_steps(tx: &mut Tx, id: CampaignId) -> Result<CampaignSteps, ReadError> {
-    let (campaign, sequence) = tx.campaigns().find_with_steps(id).await?.ok_or(ReadError::NotFound)?;
-    Ok(with_counts(tx, campaign, sequence).await?)
+    let found = tx.campaigns().find_with_figures(id).await?.ok_or(ReadError::NotFound)?;
+    Ok(found.into())
 }
 
-/// The same with what has come of each step.
+impl From<CampaignWithFigures> for CampaignSteps {
+    fn from(found: CampaignWithFigures) -> Self {
+        Self { campaign: found.campaign, sequence: found.sequence, counts: found.counts }
+    }
+}
+
+/// A campaign's steps with what has come of each.
 pub(super) async fn with_counts(
     tx: &mut Tx,
     campaign: Campaign,

@@ -6,6 +6,7 @@ use crate::model::lifecycle::{Action, InvalidTransition, check};
 use crate::model::problem::{FieldProblem, FieldProblems};
 use crate::model::sequence::{Sequence, StepKind, StepType};
 use crate::ports::campaigns::Saved;
+use crate::ports::enrollments::AudienceCount;
 use crate::ports::store::{StoreError, Tx};
 
 /// Audiences up to this size are enrolled by the call itself; larger ones by the workers, chunk by chunk.
@@ -108,20 +109,20 @@ pub(super) async fn launch(
         let detail = "the segment has no contact to send to";
         return Err(LaunchError::NotReady(FieldProblems::one("/segmentId", "empty_audience", detail)));
     }
-    tx.enrollments().begin_enrolling(&campaign, audience).await?;
-    let enrolled = enroll_now(tx, &campaign, entry, audience.total).await?;
+    let enrolled = enroll(tx, &campaign, entry, audience).await?;
     let campaign = tx.campaigns().find(campaign.id).await?.ok_or(LaunchError::NotFound)?;
     Ok(Launched { campaign, enrolled })
 }
 
 /// Enrolls a small audience to its end; of a large one nothing, so that the answer comes at once.
-async fn enroll_now(tx: &mut Tx, campaign: &Campaign, entry: StepNo, total: i64) -> Result<i64, StoreError> {
-    if total > ENROLL_AT_ONCE {
+async fn enroll(tx: &mut Tx, campaign: &Campaign, entry: StepNo, audience: AudienceCount) -> Result<i64, StoreError> {
+    if audience.total > ENROLL_AT_ONCE || campaign.campaign_type == CampaignType::Triggered {
+        tx.enrollments().begin_enrolling(campaign, audience).await?;
         return Ok(0);
     }
     let now = tx.now().await?;
     // One more than was counted: a contact that joins in between is judged too, and the chunk knows that it is the last.
-    let chunk = tx.enrollments().enroll_chunk(campaign, entry, ENROLL_AT_ONCE + 1, now).await?;
+    let chunk = tx.enrollments().enroll_at_once(campaign, audience, entry, ENROLL_AT_ONCE + 1, now).await?;
     Ok(chunk.enrolled)
 }
 

@@ -46,8 +46,7 @@
 //! let mut unit = MockUnit::at("2026-03-01T09:00:00Z".parse()?);
 //! unit.campaigns = remembering(Vec::new());
 //! unit.enrollments.expect_count_audience().returning(|_| Ok(AudienceCount { total: 2, mark: ContactNo(2) }));
-//! unit.enrollments.expect_begin_enrolling().once().returning(|_, _| Ok(()));
-//! unit.enrollments.expect_enroll_chunk().once().returning(|_, _, _, _| Ok(Chunk { enrolled: 2, done: true }));
+//! unit.enrollments.expect_enroll_at_once().once().returning(|_, _, _, _, _| Ok(Chunk { enrolled: 2, done: true }));
 //! unit.enrollments.expect_end_all().once().returning(|_, _| Ok(()));
 //! let mut templates = MockTemplates::new();
 //! templates.expect_check().returning(|_, _| Ok(()));

@@ -32,7 +32,7 @@ pub struct PlanOptions {
 impl Default for PlanOptions {
     fn default() -> Self {
         let postal_address = PostalAddressRule::default();
-        Self { advance_batch: 1_000, advance_at_once: 2, enroll_chunk: 20_000, postal_address }
+        Self { advance_batch: 1_000, advance_at_once: 2, enroll_chunk: 50_000, postal_address }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Figures from the quarter-hours. Reading costs the same however much was sent: at most 96 rows a day and step.
 
 use super::StoreErrorExt;
+use crate::postgres::campaigns::NUMBER_OF;
 use crate::postgres::prepared::prepared;
 use crate::postgres::stats::{CountsRow, sums};
 use chrono::NaiveDate;
@@ -9,8 +10,9 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Date, Integer, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::figures::{Counts, DayOfStep, StepLine};
-use muster_domain::model::ids::{CampaignKey, StepId, StepNo};
-use muster_domain::ports::store::StoreResult;
+use muster_domain::model::ids::{CampaignId, CampaignKey, StepId, StepNo};
+use muster_domain::ports::store::{StoreResult, Workspace};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use uuid::Uuid;
 
@@ -30,6 +32,12 @@ struct StepRow {
     step: i16,
     #[diesel(embed)]
     counts: CountsRow,
+}
+
+impl StepRow {
+    fn counts(self) -> (StepNo, Counts) {
+        (StepNo(self.step), self.counts.into())
+    }
 }
 
 /// Every zone's offset is a multiple of a quarter of an hour today, so local days are made of whole rows.
@@ -71,7 +79,27 @@ pub(super) async fn lifetime(conn: &mut AsyncPgConnection, key: CampaignKey) -> 
         .get_results(conn)
         .await
         .store()?;
-    Ok(rows.into_iter().map(|row| (StepNo(row.step), row.counts.into())).collect())
+    Ok(rows.into_iter().map(StepRow::counts).collect())
+}
+
+static LIFETIME_BY_ID: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT step, {} FROM stats WHERE tenant_no = $1 AND campaign_no = {NUMBER_OF} GROUP BY step", sums())
+});
+
+/// The same of a campaign whose number is not known yet; empty when there is none.
+pub(in crate::postgres) async fn lifetime_by_id(
+    mut conn: &AsyncPgConnection,
+    of: Workspace,
+    id: CampaignId,
+) -> StoreResult<BTreeMap<StepNo, Counts>> {
+    let rows: Vec<StepRow> = prepared(LIFETIME_BY_ID.as_str())
+        .bind::<Integer, _>(of.tenant.0)
+        .bind::<Integer, _>(of.workspace.0)
+        .bind::<SqlUuid, _>(id.0)
+        .get_results(&mut conn)
+        .await
+        .store()?;
+    Ok(rows.into_iter().map(StepRow::counts).collect())
 }
 
 #[derive(QueryableByName)]

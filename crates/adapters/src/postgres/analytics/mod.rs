@@ -1,7 +1,7 @@
 //! [`AnalyticsRepo`] over PostgreSQL.
 
 mod enrollments;
-mod figures;
+pub(super) mod figures;
 mod history;
 mod join;
 mod links;

@@ -1,15 +1,17 @@
 //! [`CampaignRepo`] over PostgreSQL.
 
+mod find;
 mod list;
 mod rows;
 mod steps;
 
-use super::schema::{campaigns, segments, sequence_versions};
+use super::prepared::prepared;
+use super::schema::campaigns;
 use super::{PgUnit, StoreErrorExt, internal};
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::{FutureExt, try_join};
+use diesel::sql_types::{Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::campaign::{Campaign, EnrollmentState};
 use muster_domain::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepId};
@@ -17,11 +19,20 @@ use muster_domain::model::lifecycle::Lifecycle;
 use muster_domain::model::rules::Mails;
 use muster_domain::model::sequence::Sequence;
 use muster_domain::ports::campaigns::{
-    CampaignQuery, CampaignRepo, CampaignSummary, NewCampaign, RegisteredStep, Saved,
+    CampaignQuery, CampaignRepo, CampaignSummary, CampaignWithFigures, NewCampaign, RegisteredStep, Saved,
 };
-use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork, Workspace};
-use rows::{CampaignRow, JoinedRow, columns, into_campaign, joined, joined_with_steps};
+use muster_domain::ports::store::{StoreResult, UnitOfWork};
+use rows::{CampaignRow, into_campaign};
 use uuid::Uuid;
+
+pub(super) use find::NUMBER_OF;
+
+/// Not diesel's own `UPDATE`, which is parsed and planned each time.
+const SAVE: &str = "UPDATE campaigns SET version = version + 1, updated_at = $5, name = $6, description = $7, \
+    segment_no = $8, from_email = $9, from_name = $10, reply_to_email = $11, schedule = $12, settings = $13, status = $14, \
+    scheduled_at = $15, launched_at = $16, paused_at = $17, completed_at = $18, sequence_version = $19, next_step_no = $20, \
+    enrollment_state = $21, last_problem = $22, held_until = NULL \
+    WHERE tenant_no = $1 AND campaign_no = $2 AND workspace_no = $3 AND version = $4";
 
 #[async_trait]
 impl CampaignRepo for PgUnit {
@@ -29,9 +40,7 @@ impl CampaignRepo for PgUnit {
         let of = self.of();
         let content = &new.content;
         let id = CampaignId(Uuid::now_v7());
-        let conn: &AsyncPgConnection = self.conn();
-        let mut writing = conn;
-        let insert = diesel::insert_into(campaigns::table)
+        let row: CampaignRow = diesel::insert_into(campaigns::table)
             .values((
                 campaigns::tenant_no.eq(of.tenant.0),
                 campaigns::workspace_no.eq(of.workspace.0),
@@ -52,73 +61,41 @@ impl CampaignRepo for PgUnit {
                 campaigns::created_at.eq(new.created_at),
                 campaigns::updated_at.eq(new.created_at),
             ))
-            .execute(&mut writing);
-        let (_, made) = try_join!(insert.map(StoreErrorExt::store), by_id(conn, of, id))?;
-        made.ok_or_else(|| gone(id))
+            .returning(CampaignRow::as_returning())
+            .get_result(self.conn())
+            .await
+            .store()?;
+        into_campaign(of, (row, new.segment_id.0, None))
     }
 
     async fn find(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        by_id(self.conn(), of, id).await
+        find::by_id(self.conn(), of, id).await
     }
 
     async fn find_with_steps(&mut self, id: CampaignId) -> StoreResult<Option<(Campaign, Sequence)>> {
         let of = self.of();
-        let (own, segment_id, audience) = columns();
-        let row: Option<(CampaignRow, Uuid, Option<i64>, Option<serde_json::Value>)> = joined_with_steps()
-            .filter(campaigns::tenant_no.eq(of.tenant.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::id.eq(id.0))
-            .select((own, segment_id, audience, sequence_versions::steps.nullable()))
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        let Some((own, segment_id, audience, sequence)) = row else { return Ok(None) };
-        let campaign = into_campaign(of, (own, segment_id, audience))?;
-        let sequence = steps::stored(&campaign, campaign.sequence_version, sequence)?;
-        Ok(Some((campaign, sequence)))
+        find::with_steps(self.conn(), of, id).await
+    }
+
+    async fn find_with_figures(&mut self, id: CampaignId) -> StoreResult<Option<CampaignWithFigures>> {
+        let of = self.of();
+        find::with_figures(self.conn(), of, id).await
     }
 
     async fn find_for_update(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let conn: &AsyncPgConnection = self.conn();
-        let mut locking = conn;
-        let lock = campaigns::table
-            .filter(campaigns::tenant_no.eq(of.tenant.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::id.eq(id.0))
-            .select(campaigns::campaign_no)
-            .for_no_key_update()
-            .first(&mut locking);
-        once_locked(lock, by_id(conn, of, id)).await
+        self.dated(async |conn| find::for_update(conn, of, id).await).await
     }
 
     async fn find_by_no_for_update(&mut self, no: CampaignNo) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let conn: &AsyncPgConnection = self.conn();
-        let mut locking = conn;
-        let lock = campaigns::table
-            .find((of.tenant.0, no.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .select(campaigns::campaign_no)
-            .for_no_key_update()
-            .first(&mut locking);
-        once_locked(lock, by_no(conn, of, no)).await
+        self.dated(async |conn| find::by_no_for_update(conn, of, no).await).await
     }
 
     async fn find_for_share(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        let conn: &AsyncPgConnection = self.conn();
-        let mut locking = conn;
-        let lock = campaigns::table
-            .filter(campaigns::tenant_no.eq(of.tenant.0))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::id.eq(id.0))
-            .select(campaigns::campaign_no)
-            .for_share()
-            .first(&mut locking);
-        once_locked(lock, by_id(conn, of, id)).await
+        self.dated(async |conn| find::for_share(conn, of, id).await).await
     }
 
     async fn save(&mut self, campaign: &Campaign) -> StoreResult<Saved> {
@@ -129,31 +106,30 @@ impl CampaignRepo for PgUnit {
             Lifecycle::Paused { paused_at, .. } => Some(paused_at),
             _ => None,
         };
-        let changed = diesel::update(campaigns::table.find((of.tenant.0, campaign.no.0)))
-            .filter(campaigns::workspace_no.eq(of.workspace.0))
-            .filter(campaigns::version.eq(campaign.version))
-            .set((
-                campaigns::version.eq(campaign.version + 1),
-                campaigns::updated_at.eq(now),
-                campaigns::name.eq(&content.name),
-                campaigns::description.eq(content.description.as_deref()),
-                campaigns::segment_no.eq(campaign.segment.0),
-                campaigns::from_email.eq(content.from_email.as_str()),
-                campaigns::from_name.eq(&content.from_name),
-                campaigns::reply_to_email.eq(content.reply_to_email.as_ref().map(EmailAddress::as_str)),
-                campaigns::schedule.eq(serde_json::to_value(&content.schedule).map_err(internal)?),
-                campaigns::settings.eq(serde_json::to_value(&content.settings).map_err(internal)?),
-                campaigns::status.eq(campaign.status().as_str()),
-                campaigns::scheduled_at.eq(campaign.scheduled_at()),
-                campaigns::launched_at.eq(campaign.lifecycle.launched_at()),
-                campaigns::paused_at.eq(paused_at),
-                campaigns::completed_at.eq(campaign.lifecycle.completed_at()),
-                campaigns::sequence_version.eq(campaign.sequence_version.0),
-                campaigns::next_step_no.eq(campaign.next_step_no.0),
-                campaigns::enrollment_state.eq(enrolling(campaign).as_str()),
-                campaigns::last_problem.eq(campaign.last_problem.as_deref()),
-                campaigns::held_until.eq(None::<chrono::DateTime<chrono::Utc>>),
-            ))
+        let address = |address: &EmailAddress| address.as_str().to_owned();
+        let changed = prepared(SAVE)
+            .bind::<Integer, _>(of.tenant.0)
+            .bind::<Integer, _>(campaign.no.0)
+            .bind::<Integer, _>(of.workspace.0)
+            .bind::<Integer, _>(campaign.version)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(content.name.clone())
+            .bind::<Nullable<Text>, _>(content.description.clone())
+            .bind::<Integer, _>(campaign.segment.0)
+            .bind::<Text, _>(address(&content.from_email))
+            .bind::<Text, _>(content.from_name.clone())
+            .bind::<Nullable<Text>, _>(content.reply_to_email.as_ref().map(address))
+            .bind::<Jsonb, _>(serde_json::to_value(&content.schedule).map_err(internal)?)
+            .bind::<Jsonb, _>(serde_json::to_value(&content.settings).map_err(internal)?)
+            .bind::<Text, _>(campaign.status().as_str())
+            .bind::<Nullable<Timestamptz>, _>(campaign.scheduled_at())
+            .bind::<Nullable<Timestamptz>, _>(campaign.lifecycle.launched_at())
+            .bind::<Nullable<Timestamptz>, _>(paused_at)
+            .bind::<Nullable<Timestamptz>, _>(campaign.lifecycle.completed_at())
+            .bind::<Integer, _>(campaign.sequence_version.0)
+            .bind::<SmallInt, _>(campaign.next_step_no.0)
+            .bind::<Text, _>(enrolling(campaign).as_str())
+            .bind::<Nullable<Text>, _>(campaign.last_problem.clone())
             .execute(self.conn())
             .await
             .store()?;
@@ -177,17 +153,7 @@ impl CampaignRepo for PgUnit {
 
     async fn find_segment(&mut self, id: SegmentId) -> StoreResult<Option<SegmentNo>> {
         let of = self.of();
-        let no: Option<i32> = segments::table
-            .filter(segments::tenant_no.eq(of.tenant.0))
-            .filter(segments::workspace_no.eq(of.workspace.0))
-            .filter(segments::id.eq(id.0))
-            .select(segments::segment_no)
-            .for_key_share()
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
-        Ok(no.map(SegmentNo))
+        self.dated(async |conn| find::segment(conn, of, id).await).await
     }
 
     async fn sequence(&mut self, campaign: &Campaign, version: SequenceVersion) -> StoreResult<Sequence> {
@@ -213,43 +179,6 @@ impl CampaignRepo for PgUnit {
     }
 }
 
-async fn by_id(mut conn: &AsyncPgConnection, of: Workspace, id: CampaignId) -> StoreResult<Option<Campaign>> {
-    let row: Option<JoinedRow> = joined()
-        .filter(campaigns::tenant_no.eq(of.tenant.0))
-        .filter(campaigns::workspace_no.eq(of.workspace.0))
-        .filter(campaigns::id.eq(id.0))
-        .select(columns())
-        .first(&mut conn)
-        .await
-        .optional()
-        .store()?;
-    row.map(|row| into_campaign(of, row)).transpose()
-}
-
-async fn by_no(mut conn: &AsyncPgConnection, of: Workspace, no: CampaignNo) -> StoreResult<Option<Campaign>> {
-    let row: Option<JoinedRow> = joined()
-        .filter(campaigns::tenant_no.eq(of.tenant.0))
-        .filter(campaigns::workspace_no.eq(of.workspace.0))
-        .filter(campaigns::campaign_no.eq(no.0))
-        .select(columns())
-        .first(&mut conn)
-        .await
-        .optional()
-        .store()?;
-    row.map(|row| into_campaign(of, row)).transpose()
-}
-
-/// Locks a campaign's row and reads it in one flight. Two statements all the same: only one that begins when the lock is
-/// held sees what the last change left.
-async fn once_locked(
-    lock: impl Future<Output = QueryResult<i32>>,
-    read: impl Future<Output = StoreResult<Option<Campaign>>>,
-) -> StoreResult<Option<Campaign>> {
-    let lock = lock.map(|locked| locked.optional().store());
-    let (locked, campaign) = try_join!(lock, read)?;
-    Ok(locked.and(campaign))
-}
-
 /// A campaign that becomes launched is being enrolled until its enrolling says otherwise.
 fn enrolling(campaign: &Campaign) -> EnrollmentState {
     match (campaign.was_launched(), campaign.enrollment_state) {
@@ -257,8 +186,4 @@ fn enrolling(campaign: &Campaign) -> EnrollmentState {
         (true, state) => state,
         (false, _) => EnrollmentState::None,
     }
-}
-
-fn gone(id: CampaignId) -> StoreError {
-    StoreError::Corrupt { table: "campaigns", column: "segment_no", id: id.to_string() }
 }

@@ -12,6 +12,7 @@ use diesel::QueryableByName;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures::join;
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::ids::{SegmentNo, StepNo};
 use muster_domain::ports::store::{StoreResult, Workspace};
@@ -19,16 +20,26 @@ use muster_domain::ports::store::{StoreResult, Workspace};
 /// Reading along so many contacts for each member of a list costs less than looking that one up.
 const DENSE: i64 = 8;
 
+/// Of a list so short each member is looked up, by a statement that is kept: to measure and plan would take longer than to
+/// enroll them all.
+const SHORT: i64 = 1_000;
+
+/// What a chunk begins with: it is tried without asking for conflicts, see [`plainly`].
+const BEGIN: &str = "SAVEPOINT chunk";
 /// Has two tables that are read along their keys merged, whatever is known of them. Bounded on both sides: without
 /// statistics the planner would look every contact up by itself.
-const MERGE: &str = "SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off";
-const AS_USUAL: &str = "SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = on";
+const BEGIN_MERGE: &str = "SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; SAVEPOINT chunk";
+/// What a chunk ends with, however it began.
+pub(super) const END: &str =
+    "RELEASE SAVEPOINT chunk; SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT";
 
 /// What is to be enrolled: those with numbers above `after` and up to `mark`, at most `limit` of them.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) of: Workspace,
     pub(super) members: Members<'a>,
+    /// Of so many when they were counted.
+    pub(super) audience: i64,
     pub(super) after: i64,
     pub(super) mark: i64,
     pub(super) limit: i64,
@@ -56,12 +67,10 @@ pub(super) struct Enrolled {
     pub(super) through: Option<i64>,
 }
 
-pub(super) async fn enroll(
-    conn: &mut AsyncPgConnection,
-    wanted: Wanted<'_>,
-    entry: Entry<'_>,
-) -> StoreResult<Enrolled> {
+/// Enrolls them. [`END`] has to follow.
+pub(super) async fn enroll(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
     match wanted.members {
+        Members::Listed(_) if wanted.audience <= SHORT => look_up(conn, wanted, entry).await,
         Members::Listed(segment) => {
             let stretch = measure(conn, wanted, segment).await?;
             if stretch.is_dense(wanted.after) {
@@ -90,19 +99,19 @@ impl Stretch {
 }
 
 /// Reads the list's own key and nothing else. Who was erased meanwhile is counted here, and found missing later.
-async fn measure(conn: &mut AsyncPgConnection, wanted: Wanted<'_>, segment: SegmentNo) -> StoreResult<Stretch> {
+async fn measure(mut conn: &AsyncPgConnection, wanted: Wanted<'_>, segment: SegmentNo) -> StoreResult<Stretch> {
     let mut statement =
         Statement::new("SELECT count(*) AS members, max(contact_no) AS through FROM (SELECT contact_no ");
     statement.push("FROM segment_members WHERE tenant_no = ").bind(Bind::Int(wanted.of.tenant.0));
     statement.push(" AND segment_no = ").bind(Bind::Int(segment.0));
     push_within(&mut statement, "contact_no", wanted.after, wanted.mark);
     statement.push(" ORDER BY contact_no LIMIT ").bind(Bind::BigInt(wanted.limit)).push(") AS m");
-    statement.into_query().get_result(conn).await.store()
+    statement.into_query().get_result(&mut conn).await.store()
 }
 
 /// Reads list and contacts along, and enrolls whom both name.
 async fn merge(
-    conn: &mut AsyncPgConnection,
+    conn: &AsyncPgConnection,
     wanted: Wanted<'_>,
     segment: SegmentNo,
     Stretch { members, through }: Stretch,
@@ -121,15 +130,13 @@ async fn merge(
     push_within(&mut statement, "c.contact_no", after, last);
     statement.push(" ORDER BY m.contact_no) AS chunk");
     let counts = "SELECT count(*) AS new, 0::bigint AS members, NULL::bigint AS through FROM joined";
-    conn.batch_execute(MERGE).await.store()?;
-    let enrolled = plainly(conn, &statement, counts).await?;
-    conn.batch_execute(AS_USUAL).await.store()?;
+    let enrolled = plainly(conn, BEGIN_MERGE, &statement, counts, Plan::Anew).await?;
     Ok(Enrolled { members, through, ..enrolled })
 }
 
 /// Evaluates the rule for each contact, or looks each member of a thin list up.
-async fn look_up(conn: &mut AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
-    let Wanted { of, members, after, mark, limit } = wanted;
+async fn look_up(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
+    let Wanted { of, members, after, mark, limit, .. } = wanted;
     let mut statement = Statement::new("WITH chunk AS MATERIALIZED (");
     push_select(&mut statement, of, members, after, mark, limit);
     statement.push("), joined AS (");
@@ -137,27 +144,50 @@ async fn look_up(conn: &mut AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<
     statement.push(" FROM chunk");
     let counts = "SELECT (SELECT count(*) FROM joined) AS new, (SELECT count(*) FROM chunk) AS members, \
                   (SELECT max(contact_no) FROM chunk) AS through";
-    plainly(conn, &statement, counts).await
+    let plan = if matches!(members, Members::Listed(_)) && wanted.audience <= SHORT { Plan::Kept } else { Plan::Anew };
+    plainly(conn, BEGIN, &statement, counts, plan).await
 }
 
-/// Runs an `INSERT` as `joined` without asking for conflicts, and again with that when somebody of them joined before, or at
-/// this moment; then counts.
-async fn plainly(conn: &mut AsyncPgConnection, insert: &Statement, counts: &str) -> StoreResult<Enrolled> {
-    let ended = |conflicts: &str| {
+/// Where the plan of an `INSERT` comes from.
+#[derive(Clone, Copy)]
+enum Plan {
+    /// Made for these values.
+    Anew,
+    /// Made once a connection: the text is always the same.
+    Kept,
+}
+
+/// Runs `begin` and an `INSERT` as `joined` without asking for conflicts, and again with that when somebody of them joined
+/// before, or at this moment; then counts.
+async fn plainly(
+    conn: &AsyncPgConnection,
+    begin: &'static str,
+    insert: &Statement,
+    counts: &str,
+    plan: Plan,
+) -> StoreResult<Enrolled> {
+    let attempt = async |conflicts: &str| {
         let mut statement = insert.clone();
         statement.push(conflicts).push(" RETURNING 1) ").push(counts);
-        statement
-    };
-    conn.batch_execute("SAVEPOINT chunk").await.store()?;
-    let enrolled = match ended("").into_query().get_result(conn).await {
-        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
-            conn.batch_execute("ROLLBACK TO SAVEPOINT chunk").await.store()?;
-            ended(" ON CONFLICT DO NOTHING").into_query().get_result(conn).await.store()?
+        let mut sender = conn;
+        match plan {
+            Plan::Anew => statement.into_query().get_result(&mut sender).await,
+            Plan::Kept => statement.into_prepared().get_result(&mut sender).await,
         }
-        other => other.store()?,
     };
-    conn.batch_execute("RELEASE SAVEPOINT chunk").await.store()?;
-    Ok(enrolled)
+    let (begun, enrolled) = join!(run(conn, begin), attempt(""));
+    begun?;
+    match enrolled {
+        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+            run(conn, "ROLLBACK TO SAVEPOINT chunk").await?;
+            attempt(" ON CONFLICT DO NOTHING").await.store()
+        }
+        other => other.store(),
+    }
+}
+
+pub(super) async fn run(mut conn: &AsyncPgConnection, sql: &'static str) -> StoreResult<()> {
+    conn.batch_execute(sql).await.store()
 }
 
 /// Goes on with an `INSERT` that takes `contact_no` from the `FROM` that follows.

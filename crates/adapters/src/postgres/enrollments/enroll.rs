@@ -3,18 +3,22 @@
 use super::super::rule_sql::{Members, push_from};
 use super::super::statement::{Bind, Statement};
 use super::super::{books, internal};
-use super::chunk::{self, Entry, Wanted};
+use super::chunk::{self, Entry, Wanted, run};
 use super::{Count, PgUnit, StoreErrorExt};
-use chrono::{DateTime, Utc};
+use crate::postgres::prepared::prepared;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::books::BookEntries;
-use muster_domain::model::campaign::{Campaign, CampaignType};
-use muster_domain::model::ids::{ContactNo, SegmentNo, StepNo};
+use muster_domain::model::campaign::{Campaign, CampaignType, EnrollmentState};
+use muster_domain::model::ids::{ContactNo, SegmentNo};
 use muster_domain::model::rules::Rule;
 use muster_domain::ports::enrollments::{AudienceCount, Chunk};
 use muster_domain::ports::store::StoreResult;
+
+/// A chunk whose members a rule looks for among all contacts takes longer than a request's statement may.
+const PATIENCE: &str = "SET LOCAL statement_timeout = '600s'";
 
 #[derive(QueryableByName)]
 struct RulesRow {
@@ -23,14 +27,18 @@ struct RulesRow {
 }
 
 /// The rules of the campaign's segment; `None` when it is a list.
-pub(crate) async fn rules(conn: &mut AsyncPgConnection, campaign: &Campaign) -> StoreResult<Option<Rule>> {
-    let row: RulesRow = diesel::sql_query("SELECT rules FROM segments WHERE tenant_no = $1 AND segment_no = $2")
+pub(crate) async fn rules(mut conn: &AsyncPgConnection, campaign: &Campaign) -> StoreResult<Option<Rule>> {
+    let row: RulesRow = prepared("SELECT rules FROM segments WHERE tenant_no = $1 AND segment_no = $2")
         .bind::<Integer, _>(campaign.tenant.0)
         .bind::<Integer, _>(campaign.segment.0)
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .store()?;
-    row.rules.map(serde_json::from_value).transpose().map_err(internal)
+    read(row.rules)
+}
+
+fn read(rules: Option<serde_json::Value>) -> StoreResult<Option<Rule>> {
+    rules.map(serde_json::from_value).transpose().map_err(internal)
 }
 
 /// The members that these rules, or the list, mean.
@@ -38,24 +46,44 @@ pub(crate) fn members(rules: Option<&Rule>, segment: SegmentNo) -> Members<'_> {
     rules.map_or(Members::Listed(segment), Members::Matching)
 }
 
-/// A large segment takes longer to count than a request usually may.
+#[derive(QueryableByName)]
+struct AudienceRow {
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    rules: Option<serde_json::Value>,
+    #[diesel(sql_type = BigInt)]
+    mark: i64,
+    /// Members of a list; null where rules decide.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    listed: Option<i64>,
+}
+
+/// A list is counted by the statement that reads what kind of segment it is; whom rules mean takes another.
 pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> StoreResult<AudienceCount> {
     let of = unit.of();
-    let rules = rules(unit.conn(), campaign).await?;
-    let mark: Count = diesel::sql_query(
-        "SELECT coalesce(max(contact_no), 0) AS n FROM contacts WHERE tenant_no = $1 AND workspace_no = $2",
-    )
-    .bind::<Integer, _>(of.tenant.0)
-    .bind::<Integer, _>(of.workspace.0)
-    .get_result(unit.conn())
-    .await
-    .store()?;
-    let members = members(rules.as_ref(), campaign.segment);
+    let mut statement = Statement::new("SELECT s.rules, l.mark, CASE WHEN s.rules IS NULL THEN (SELECT count(*)");
+    push_from(&mut statement, of, Members::Listed(campaign.segment));
+    statement.push(" AND m.contact_no <= l.mark) END AS listed FROM segments s CROSS JOIN (SELECT ");
+    statement.push("coalesce(max(contact_no), 0) AS mark FROM contacts WHERE tenant_no = ");
+    statement.bind(Bind::Int(of.tenant.0)).push(" AND workspace_no = ").bind(Bind::Int(of.workspace.0));
+    statement.push(") AS l WHERE s.tenant_no = ").bind(Bind::Int(of.tenant.0));
+    statement.push(" AND s.segment_no = ").bind(Bind::Int(campaign.segment.0));
+    let row: AudienceRow = statement.into_prepared().get_result(unit.conn()).await.store()?;
+    let mark = ContactNo(row.mark);
+    let total = match (row.listed, read(row.rules)?) {
+        (Some(listed), _) => listed,
+        (None, Some(rules)) => count_matching(unit, &rules, mark).await?,
+        (None, None) => 0,
+    };
+    Ok(AudienceCount { total, mark })
+}
+
+async fn count_matching(unit: &mut PgUnit, rules: &Rule, mark: ContactNo) -> StoreResult<i64> {
+    let members = Members::Matching(rules);
     let mut statement = Statement::new("SELECT count(*) AS n");
-    push_from(&mut statement, of, members);
-    statement.push(" AND ").push(members.number()).push(" <= ").bind(Bind::BigInt(mark.n));
+    push_from(&mut statement, unit.of(), members);
+    statement.push(" AND ").push(members.number()).push(" <= ").bind(Bind::BigInt(mark.0));
     let total: Count = statement.into_query().get_result(unit.conn()).await.store()?;
-    Ok(AudienceCount { total: total.n, mark: ContactNo(mark.n) })
+    Ok(total.n)
 }
 
 /// A triggered campaign enrolls nobody: it is done before it begins.
@@ -65,78 +93,127 @@ pub(super) async fn begin_enrolling(
     audience: AudienceCount,
 ) -> StoreResult<()> {
     let (state, total) = match campaign.campaign_type {
-        CampaignType::Triggered => ("done", 0),
-        CampaignType::Broadcast | CampaignType::Drip | CampaignType::AbTest => ("running", audience.total),
+        CampaignType::Triggered => (EnrollmentState::Done, 0),
+        CampaignType::Broadcast | CampaignType::Drip | CampaignType::AbTest => {
+            (EnrollmentState::Running, audience.total)
+        }
     };
-    diesel::sql_query(
-        "UPDATE campaigns SET enrollment_state = $3, enroll_cursor = 0, launch_mark = $4, enroll_total = $5 \
+    note(unit.conn(), campaign, AudienceCount { total, ..audience }, 0, state).await
+}
+
+/// What a launch is to know of itself: its mark and total, and how far it has come.
+async fn note(
+    mut conn: &AsyncPgConnection,
+    campaign: &Campaign,
+    audience: AudienceCount,
+    cursor: i64,
+    state: EnrollmentState,
+) -> StoreResult<()> {
+    prepared(
+        "UPDATE campaigns SET enrollment_state = $3, enroll_cursor = $4, launch_mark = $5, enroll_total = $6 \
          WHERE tenant_no = $1 AND campaign_no = $2",
     )
     .bind::<Integer, _>(campaign.tenant.0)
     .bind::<Integer, _>(campaign.no.0)
-    .bind::<diesel::sql_types::Text, _>(state)
+    .bind::<Text, _>(state.as_str())
+    .bind::<BigInt, _>(cursor)
     .bind::<BigInt, _>(audience.mark.0)
-    .bind::<BigInt, _>(total)
-    .execute(unit.conn())
+    .bind::<BigInt, _>(audience.total)
+    .execute(&mut conn)
     .await
     .store()?;
-    books::post(unit.conn(), campaign.key(), &BookEntries::default()).await
+    Ok(())
 }
 
+/// The first chunk in the transaction that launches: where it leaves off is written once, with the launch.
+pub(super) async fn enroll_at_once(
+    unit: &mut PgUnit,
+    audience: AudienceCount,
+    entry: Entry<'_>,
+    limit: i64,
+) -> StoreResult<Chunk> {
+    let of = unit.of();
+    let campaign = entry.campaign;
+    let conn: &AsyncPgConnection = unit.conn();
+    let ((), rules) = try_join!(run(conn, PATIENCE), rules(conn, campaign))?;
+    let members = members(rules.as_ref(), campaign.segment);
+    let wanted = Wanted { of, members, audience: audience.total, after: 0, mark: audience.mark.0, limit };
+    let chunk = chunk::enroll(conn, wanted, entry).await?;
+    let done = chunk.members < limit;
+    let state = if done { EnrollmentState::Done } else { EnrollmentState::Running };
+    try_join!(
+        run(conn, chunk::END),
+        note(conn, campaign, audience, chunk.through.unwrap_or(0), state),
+        post_enrolled(conn, campaign, chunk.new),
+    )?;
+    Ok(Chunk { enrolled: chunk.new, done })
+}
+
+async fn post_enrolled(conn: &AsyncPgConnection, campaign: &Campaign, enrolled: i64) -> StoreResult<()> {
+    let mut entries = BookEntries::default();
+    entries.campaign.audience = enrolled;
+    entries.campaign.open = enrolled;
+    books::post(conn, campaign.key(), &entries).await
+}
+
+/// Where enrolling stands, and of whom.
 #[derive(QueryableByName)]
 struct CursorRow {
     #[diesel(sql_type = BigInt)]
     enroll_cursor: i64,
     #[diesel(sql_type = BigInt)]
     launch_mark: i64,
+    #[diesel(sql_type = BigInt)]
+    enroll_total: i64,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    rules: Option<serde_json::Value>,
 }
 
-pub(super) async fn enroll_chunk(
-    unit: &mut PgUnit,
-    campaign: &Campaign,
-    first: StepNo,
-    limit: i64,
-    now: DateTime<Utc>,
-) -> StoreResult<Chunk> {
-    let Some(at) = cursor(unit.conn(), campaign).await? else { return Ok(Chunk { enrolled: 0, done: true }) };
-    let rules = rules(unit.conn(), campaign).await?;
-    unit.conn().batch_execute("SET LOCAL statement_timeout = '600s'").await.store()?;
+pub(super) async fn enroll_chunk(unit: &mut PgUnit, entry: Entry<'_>, limit: i64) -> StoreResult<Chunk> {
+    let of = unit.of();
+    let campaign = entry.campaign;
+    let conn: &AsyncPgConnection = unit.conn();
+    let ((), at) = try_join!(run(conn, PATIENCE), cursor(conn, campaign))?;
+    let Some(at) = at else { return Ok(Chunk { enrolled: 0, done: true }) };
+    let rules = read(at.rules)?;
     let members = members(rules.as_ref(), campaign.segment);
-    let wanted = Wanted { of: unit.of(), members, after: at.enroll_cursor, mark: at.launch_mark, limit };
-    let chunk = chunk::enroll(unit.conn(), wanted, Entry { campaign, first, now }).await?;
-    let (enrolled, done) = (chunk.new, chunk.members < limit);
-    move_cursor(unit.conn(), campaign, chunk.through.unwrap_or(at.enroll_cursor), done).await?;
-    let mut entries = BookEntries::default();
-    entries.campaign.audience = enrolled;
-    entries.campaign.open = enrolled;
-    books::post(unit.conn(), campaign.key(), &entries).await?;
-    Ok(Chunk { enrolled, done })
+    let audience = at.enroll_total;
+    let wanted = Wanted { of, members, audience, after: at.enroll_cursor, mark: at.launch_mark, limit };
+    let chunk = chunk::enroll(conn, wanted, entry).await?;
+    let done = chunk.members < limit;
+    try_join!(
+        run(conn, chunk::END),
+        move_cursor(conn, campaign, chunk.through.unwrap_or(at.enroll_cursor), done),
+        post_enrolled(conn, campaign, chunk.new),
+    )?;
+    Ok(Chunk { enrolled: chunk.new, done })
 }
 
 /// Where enrolling stands; `None` when it does not run. The row stays locked: one chunk at a time.
-async fn cursor(conn: &mut AsyncPgConnection, campaign: &Campaign) -> StoreResult<Option<CursorRow>> {
-    let rows: Vec<CursorRow> = diesel::sql_query(
-        "SELECT enroll_cursor, launch_mark FROM campaigns \
-         WHERE tenant_no = $1 AND campaign_no = $2 AND enrollment_state = 'running' FOR UPDATE",
+async fn cursor(mut conn: &AsyncPgConnection, campaign: &Campaign) -> StoreResult<Option<CursorRow>> {
+    let rows: Vec<CursorRow> = prepared(
+        "SELECT c.enroll_cursor, c.launch_mark, c.enroll_total, s.rules FROM campaigns c \
+         JOIN segments s ON s.tenant_no = c.tenant_no AND s.segment_no = c.segment_no \
+         WHERE c.tenant_no = $1 AND c.campaign_no = $2 AND c.enrollment_state = 'running' FOR UPDATE OF c",
     )
     .bind::<Integer, _>(campaign.tenant.0)
     .bind::<Integer, _>(campaign.no.0)
-    .get_results(conn)
+    .get_results(&mut conn)
     .await
     .store()?;
     Ok(rows.into_iter().next())
 }
 
-async fn move_cursor(conn: &mut AsyncPgConnection, campaign: &Campaign, to: i64, done: bool) -> StoreResult<()> {
-    diesel::sql_query(
+async fn move_cursor(mut conn: &AsyncPgConnection, campaign: &Campaign, to: i64, done: bool) -> StoreResult<()> {
+    prepared(
         "UPDATE campaigns SET enroll_cursor = $3, enrollment_state = CASE WHEN $4 THEN 'done' ELSE enrollment_state END \
          WHERE tenant_no = $1 AND campaign_no = $2",
     )
     .bind::<Integer, _>(campaign.tenant.0)
     .bind::<Integer, _>(campaign.no.0)
     .bind::<BigInt, _>(to)
-    .bind::<diesel::sql_types::Bool, _>(done)
-    .execute(conn)
+    .bind::<Bool, _>(done)
+    .execute(&mut conn)
     .await
     .store()?;
     Ok(())

@@ -10,6 +10,7 @@ use super::prepared::prepared;
 use super::{PgUnit, StoreErrorExt, books};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use chunk::Entry;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer};
 use diesel_async::RunQueryDsl;
@@ -41,6 +42,17 @@ impl EnrollmentRepo for PgUnit {
         enroll::begin_enrolling(self, campaign, audience).await
     }
 
+    async fn enroll_at_once(
+        &mut self,
+        campaign: &Campaign,
+        audience: AudienceCount,
+        first: StepNo,
+        limit: i64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Chunk> {
+        enroll::enroll_at_once(self, audience, Entry { campaign, first, now }, limit).await
+    }
+
     async fn enroll_chunk(
         &mut self,
         campaign: &Campaign,
@@ -48,7 +60,7 @@ impl EnrollmentRepo for PgUnit {
         limit: i64,
         now: DateTime<Utc>,
     ) -> StoreResult<Chunk> {
-        enroll::enroll_chunk(self, campaign, first, limit, now).await
+        enroll::enroll_chunk(self, Entry { campaign, first, now }, limit).await
     }
 
     async fn end_all(&mut self, campaign: &Campaign, now: DateTime<Utc>) -> StoreResult<()> {
