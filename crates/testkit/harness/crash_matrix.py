@@ -112,7 +112,8 @@ class Cell:
             self.workers = 1
             api, sent = self.begin(on, None, launch=False)
             return self.repeated(on, lambda key: audience.launch(on, api, sent, repeat=key))
-        self.contacts = 45_000
+        # More than two chunks of 50,000.
+        self.contacts = 120_000
         api = on.api("t1")
         segment = audience.many_contacts(on, api, "t1", self.contacts)
         sent = audience.campaign(on, api, "t1", segment, "c1", self.contacts, ends="paused")

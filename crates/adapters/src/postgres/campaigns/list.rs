@@ -150,8 +150,53 @@ async fn counts(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::postgres::pool::{PgStore, PoolOptions};
+    use crate::postgres::tx::{Patience, Role};
+    use diesel::sql_types::BigInt;
+    use muster_testkit::mail_queue::MailQueue;
+    use std::time::Duration;
+
     #[test]
     fn what_a_pattern_means_is_taken_literally() {
         assert_eq!(super::containing(r"50%_a\b"), r"%50\%\_a\\b%");
+    }
+
+    #[derive(QueryableByName)]
+    struct Plans {
+        #[diesel(sql_type = BigInt)]
+        once: i64,
+        #[diesel(sql_type = BigInt)]
+        anew: i64,
+    }
+
+    #[tokio::test]
+    async fn a_page_of_many_campaigns_is_planned_a_few_times_and_then_no_more() {
+        let queue = MailQueue::of(1).await;
+        queue
+            .run(
+                "INSERT INTO campaigns (tenant_no, workspace_no, id, name, campaign_type, status, segment_no, from_email, from_name, \
+                 schedule, settings, created_by, created_at, updated_at) \
+                 SELECT tenant_no, workspace_no, gen_random_uuid(), name, campaign_type, 'draft', segment_no, from_email, from_name, \
+                 schedule, settings, created_by, now() + n * interval '1 second', now() FROM campaigns, generate_series(1, 3000) AS n",
+            )
+            .await;
+        queue.run("VACUUM ANALYZE campaigns").await;
+        let options = PoolOptions { max_size: 1, wait: Duration::from_secs(5) };
+        let store = PgStore::new(queue.database.url(), options).unwrap();
+        let tx = store.open(Role::App(queue.key.tenant), Patience::Request).await.unwrap();
+        let mut unit = PgUnit::new(tx, queue.workspace);
+        let query = CampaignQuery { limit: 21, descending: true, ..CampaignQuery::default() };
+        for _ in 0..20 {
+            assert_eq!(list(&mut unit, &query).await.unwrap().len(), 21);
+        }
+        let plans: Plans = diesel::sql_query(
+            "SELECT generic_plans AS once, custom_plans AS anew FROM pg_prepared_statements \
+             WHERE statement LIKE 'SELECT \"campaigns\"%LIMIT%'",
+        )
+        .get_result(unit.conn())
+        .await
+        .unwrap();
+        assert_eq!((plans.once, plans.anew), (15, 5), "PostgreSQL tries five before it keeps one");
     }
 }
