@@ -44,7 +44,7 @@ class Race(crash_matrix.Cell):
 REACHED = {
     "checkpoint-at-fetch": (crash_matrix.Cell, ("kill", "C1"), {}, {"I-LOST", "I-SENT"}),
     "send-then-mark": (crash_matrix.Cell, ("kill", "C8"), {}, {"I-DUP"}),
-    "no-epoch": (crash_matrix.Cell, ("stop", "C3", "hold", 3), {}, {"I-DUP"}),
+    "no-epoch": (crash_matrix.Cell, ("stop", "C3", "hold", 3), {"contacts": 16, "until_taken": True}, {"I-DUP"}),
     "reaper-without-guard": (crash_matrix.Cell, ("stop", "C7", "hold", 3), {}, {"I-DUP"}),
     "pause-as-a-flag": (Race, ("pauses", "", "hold", 2), {}, {"I-PAUSE"}),
     "random-message-id": (crash_matrix.Cell, ("none", ""), {"faults": ["dot:451:300"]}, {"I-DUP'"}),
@@ -52,6 +52,18 @@ REACHED = {
     "unsubscribe-checked-at-claim": (Race, ("unsubs", "", "hold", 2), {"faults": ["rcpt:delay=40:1000"]}, {"I-UNSUB"}),
 }
 SMOKE = ("send-then-mark", "pause-as-a-flag")
+# What a stopped worker meets when it goes on is chance, in one of two plays: so it is played so often, and one has to be red.
+PLAYS = {"no-epoch": 6}
+
+
+def best(expected, reports):
+    """Of each bug's plays the one that shows it, or the last; every play without a bug."""
+    shown = {}
+    for number, ((name, invariants), report) in enumerate(zip(expected, reports)):
+        play = number if invariants is None else name
+        if play not in shown or not set(shown[play][1].broken()) & (invariants or set()):
+            shown[play] = ((name, invariants), report)
+    return shown.values()
 
 
 def in_cells(bugs, control):
@@ -61,11 +73,12 @@ def in_cells(bugs, control):
         if control:
             cells.append(kind(*arguments, **more))
             expected.append((f"no bug, {arguments[0]} {arguments[1]}", None))
-        cells.append(kind(*arguments, **more, bug=bug))
-        expected.append((bug, invariants))
+        plays = PLAYS.get(bug, 1)
+        cells += [kind(*arguments, **more, bug=bug) for _ in range(plays)]
+        expected += [(bug, invariants)] * plays
     reports, _ = crash_matrix.play(cells, at_once=4, show=False)
     wrong = 0
-    for (name, invariants), report in zip(expected, reports):
+    for (name, invariants), report in best(expected, reports):
         broken = set(report.broken())
         right = not broken if invariants is None else bool(broken & invariants)
         wrong += not right
