@@ -70,16 +70,16 @@ pub(super) struct Enrolled {
 /// Enrolls them. [`END`] has to follow.
 pub(super) async fn enroll(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
     match wanted.members {
-        Members::Listed(_) if wanted.audience <= SHORT => look_up(conn, wanted, entry).await,
+        Members::Listed(_) if wanted.audience <= SHORT => look_up(conn, wanted, entry, Plan::Kept).await,
         Members::Listed(segment) => {
             let stretch = measure(conn, wanted, segment).await?;
             if stretch.is_dense(wanted.after) {
                 merge(conn, wanted, segment, stretch, entry).await
             } else {
-                look_up(conn, wanted, entry).await
+                look_up(conn, wanted, entry, Plan::Anew).await
             }
         }
-        Members::Matching(_) => look_up(conn, wanted, entry).await,
+        Members::Matching(_) => look_up(conn, wanted, entry, Plan::Anew).await,
     }
 }
 
@@ -135,7 +135,7 @@ async fn merge(
 }
 
 /// Evaluates the rule for each contact, or looks each member of a thin list up.
-async fn look_up(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
+async fn look_up(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>, plan: Plan) -> StoreResult<Enrolled> {
     let Wanted { of, members, after, mark, limit, .. } = wanted;
     let mut statement = Statement::new("WITH chunk AS MATERIALIZED (");
     push_select(&mut statement, of, members, after, mark, limit);
@@ -144,7 +144,6 @@ async fn look_up(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>)
     statement.push(" FROM chunk");
     let counts = "SELECT (SELECT count(*) FROM joined) AS new, (SELECT count(*) FROM chunk) AS members, \
                   (SELECT max(contact_no) FROM chunk) AS through";
-    let plan = if matches!(members, Members::Listed(_)) && wanted.audience <= SHORT { Plan::Kept } else { Plan::Anew };
     plainly(conn, BEGIN, &statement, counts, plan).await
 }
 
