@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use actix_web::HttpResponse;
 use muster_domain::ports::idempotency::{Claim, StoredAnswer};
-use muster_domain::ports::store::{Store, StoreError, Tx, Workspace, in_tx};
+use muster_domain::ports::store::{Store, StoreError, Tx, Workspace, in_read_only_tx, in_tx};
 
 /// What handlers return.
 pub type Answer = Result<HttpResponse, Problem>;
@@ -35,10 +35,21 @@ impl From<Written> for HttpResponse {
 }
 
 impl<P> Can<P> {
-    /// Runs a story that answers to nobody's `Idempotency-Key`: a look, or a change that is the same when repeated.
-    /// Commits what it did.
+    /// Runs a story that changes nothing.
     pub async fn read<T, E: Into<Problem>>(&self, story: impl AsyncFn(&mut Tx) -> Result<T, E>) -> Result<T, Problem> {
-        read(&*self.state.store, self.workspace(), story).await
+        let (store, of) = (&*self.state.store, self.workspace());
+        let told = async || in_read_only_tx(store, of, async |tx| story(tx).await.map_err(Into::into)).await;
+        again_while_others_come_between(told).await
+    }
+
+    /// Runs a story whose change is the same when repeated, and which so answers to nobody's `Idempotency-Key`.
+    pub async fn change<T, E: Into<Problem>>(
+        &self,
+        story: impl AsyncFn(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, Problem> {
+        let (store, of) = (&*self.state.store, self.workspace());
+        let told = async || in_tx(store, of, async |tx| story(tx).await.map_err(Into::into)).await;
+        again_while_others_come_between(told).await
     }
 
     /// Runs a story that changes something, once for each `Idempotency-Key`, and answers.
@@ -65,17 +76,8 @@ impl<P> Can<P> {
     pub async fn restate(&self, repeat: &Repeat, reply: &Reply) -> Result<(), Problem> {
         let Some(keyed) = &repeat.0 else { return Ok(()) };
         let answer = reply.to_stored();
-        self.read(async |tx: &mut Tx| tx.idempotency().store(&keyed.key, keyed.fingerprint, &answer).await).await
+        self.change(async |tx: &mut Tx| tx.idempotency().store(&keyed.key, keyed.fingerprint, &answer).await).await
     }
-}
-
-async fn read<T, E: Into<Problem>>(
-    store: &dyn Store,
-    of: Workspace,
-    story: impl AsyncFn(&mut Tx) -> Result<T, E>,
-) -> Result<T, Problem> {
-    again_while_others_come_between(async || in_tx(store, of, async |tx| story(tx).await.map_err(Into::into)).await)
-        .await
 }
 
 async fn write<E: Into<Problem>>(

@@ -26,7 +26,7 @@ struct BouncedRow {
 #[async_trait]
 impl FeedbackRepo for PgUnit {
     async fn note_soft_bounce(&mut self, delivery: DeliveryKey, at: DateTime<Utc>) -> StoreResult<Vec<DateTime<Utc>>> {
-        note_soft_bounce(self.conn(), delivery, at).await
+        note_soft_bounce(self.conn().await?, delivery, at).await
     }
 }
 

@@ -51,7 +51,7 @@ impl HookRepo for PgUnit {
                 hooks::created_at.eq(created_at),
             ))
             .returning(HookRow::as_returning())
-            .get_result(self.conn())
+            .get_result(self.conn().await?)
             .await
             .store()?;
         Ok(row.into())
@@ -68,7 +68,7 @@ impl HookRepo for PgUnit {
             .filter(hooks::revoked_at.is_null())
             .order(hooks::id.desc())
             .limit(i64::from(limit))
-            .load(self.conn())
+            .load(self.conn().await?)
             .await
             .store()?;
         Ok(rows.into_iter().map(Hook::from).collect())
@@ -82,7 +82,7 @@ impl HookRepo for PgUnit {
             .filter(hooks::workspace_no.eq(of.workspace.0))
             .filter(hooks::id.eq(id.0))
             .filter(hooks::revoked_at.is_null())
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;
@@ -97,7 +97,7 @@ impl HookRepo for PgUnit {
             .filter(hooks::id.eq(id.0))
             .filter(hooks::revoked_at.is_null())
             .set(hooks::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(revoked == 1)
@@ -110,7 +110,7 @@ impl HookRepo for PgUnit {
             .filter(hooks::workspace_no.eq(hook.workspace.0))
             .filter(hooks::revoked_at.is_null())
             .select(now.into_sql::<Timestamptz>())
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()
@@ -125,7 +125,7 @@ impl HookRepo for PgUnit {
                 receipts::content.eq(receipt.content.as_slice()),
             ))
             .on_conflict_do_nothing()
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         if claimed == 0 {
@@ -134,7 +134,7 @@ impl HookRepo for PgUnit {
                 .filter(receipts::hook_no.eq(hook.no.0))
                 .filter(receipts::receipt.eq(receipt.id.as_slice()))
                 .select(receipts::content)
-                .first(self.conn())
+                .first(self.conn().await?)
                 .await
                 .optional()
                 .store()?
@@ -151,7 +151,7 @@ impl HookRepo for PgUnit {
         )
         .bind::<Integer, _>(hook.tenant.0)
         .bind::<Integer, _>(SWEPT)
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(Claimed::First)

@@ -2,6 +2,8 @@
 
 use super::PgUnit;
 use super::error::StoreErrorExt;
+use super::json::Json;
+use super::prepared::prepared;
 use super::schema::idempotency_keys as stored;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,10 +11,11 @@ use diesel::dsl::{IntervalDsl, now};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Bytea, Integer, Jsonb, SmallInt, Text, Timestamptz};
 use diesel::upsert::excluded;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::address::EmailAddress;
 use muster_domain::ports::idempotency::{Claim, IdempotencyRepo, Mention, StoredAnswer};
-use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::store::{StoreError, StoreResult, Workspace};
 use sha2::{Digest, Sha256};
 
 /// How many outdated answers of the tenant each new one sweeps out: more than come in, so that none pile up.
@@ -25,7 +28,7 @@ struct MentionRow {
     #[diesel(sql_type = SmallInt)]
     status: i16,
     #[diesel(sql_type = Jsonb)]
-    headers: serde_json::Value,
+    headers: Json<Headers>,
     #[diesel(sql_type = Bytea)]
     body: Vec<u8>,
     #[diesel(sql_type = Timestamptz)]
@@ -35,10 +38,10 @@ struct MentionRow {
 impl TryFrom<MentionRow> for Mention {
     type Error = StoreError;
     fn try_from(row: MentionRow) -> Result<Self, StoreError> {
-        let corrupt =
-            |column| StoreError::Corrupt { table: "idempotency_keys", column, id: row.created_at.to_string() };
+        let at = row.created_at;
+        let corrupt = |column| StoreError::Corrupt { table: "idempotency_keys", column, id: at.to_string() };
         let status = u16::try_from(row.status).map_err(|_| corrupt("status"))?;
-        let headers = serde_json::from_value(row.headers.clone()).map_err(|_| corrupt("headers"))?;
+        let headers = row.headers.or(|| corrupt("headers"))?;
         let answer = StoredAnswer { status, headers, body: row.body };
         Ok(Mention { key: row.key, stored_at: row.created_at, answer })
     }
@@ -64,29 +67,43 @@ impl PgUnit {
     }
 }
 
+type Headers = Vec<(String, String)>;
+
+/// Fingerprint, status, headers and body of an answer.
+type AnswerRow = (Vec<u8>, i16, Json<Headers>, Vec<u8>);
+
+/// Whether the lock is ours, to the end of the transaction.
+async fn try_lock(mut conn: &AsyncPgConnection, number: i64) -> StoreResult<bool> {
+    let Got { got } = prepared("SELECT pg_try_advisory_xact_lock($1) AS got")
+        .bind::<BigInt, _>(number)
+        .get_result(&mut conn)
+        .await
+        .store()?;
+    Ok(got)
+}
+
+/// The answer to `key`. A statement of its own: it sees what the last holder of the lock committed.
+async fn find(mut conn: &AsyncPgConnection, of: Workspace, key: &str) -> StoreResult<Option<AnswerRow>> {
+    stored::table
+        .filter(stored::tenant_no.eq(of.tenant.0))
+        .filter(stored::workspace_no.eq(of.workspace.0))
+        .filter(stored::key.eq(key))
+        .filter(stored::created_at.gt(now.into_sql::<Timestamptz>() - 24.hours()))
+        .select((stored::fingerprint, stored::status, stored::headers, stored::body))
+        .first(&mut conn)
+        .await
+        .optional()
+        .store()
+}
+
 #[async_trait]
 impl IdempotencyRepo for PgUnit {
     async fn claim(&mut self, key: &str, fingerprint: [u8; 32]) -> StoreResult<Claim> {
         let (of, number) = (self.of(), self.lock_number(key));
-        let Got { got } = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS got")
-            .bind::<BigInt, _>(number)
-            .get_result(self.conn())
-            .await
-            .store()?;
+        let (got, found) = self.ask(async move |conn| try_join!(try_lock(conn, number), find(conn, of, key))).await?;
         if !got {
             return Ok(Claim::Running);
         }
-        // A statement of its own: it sees what the last holder of the lock committed.
-        let found: Option<(Vec<u8>, i16, serde_json::Value, Vec<u8>)> = stored::table
-            .filter(stored::tenant_no.eq(of.tenant.0))
-            .filter(stored::workspace_no.eq(of.workspace.0))
-            .filter(stored::key.eq(key))
-            .filter(stored::created_at.gt(now.into_sql::<Timestamptz>() - 24.hours()))
-            .select((stored::fingerprint, stored::status, stored::headers, stored::body))
-            .first(self.conn())
-            .await
-            .optional()
-            .store()?;
         let Some((known, status, headers, body)) = found else { return Ok(Claim::First) };
         if known != fingerprint {
             return Ok(Claim::OtherRequest);
@@ -94,7 +111,7 @@ impl IdempotencyRepo for PgUnit {
         let corrupt = |column| StoreError::Corrupt { table: "idempotency_keys", column, id: format!("lock {number}") };
         Ok(Claim::Answered(StoredAnswer {
             status: u16::try_from(status).map_err(|_| corrupt("status"))?,
-            headers: serde_json::from_value(headers).map_err(|_| corrupt("headers"))?,
+            headers: headers.or(|| corrupt("headers"))?,
             body,
         }))
     }
@@ -121,7 +138,7 @@ impl IdempotencyRepo for PgUnit {
                 stored::body.eq(excluded(stored::body)),
                 stored::created_at.eq(now),
             ))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         diesel::sql_query(
@@ -132,7 +149,7 @@ impl IdempotencyRepo for PgUnit {
         )
         .bind::<Integer, _>(of.tenant.0)
         .bind::<Integer, _>(SWEPT)
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(())
@@ -150,7 +167,7 @@ impl IdempotencyRepo for PgUnit {
         .bind::<Integer, _>(of.workspace.0)
         .bind::<Text, _>(text)
         .bind::<Text, _>(email.key())
-        .load(self.conn())
+        .load(self.conn().await?)
         .await
         .store()?;
         rows.into_iter().map(Mention::try_from).collect()
@@ -166,7 +183,7 @@ impl IdempotencyRepo for PgUnit {
         .bind::<Integer, _>(of.tenant.0)
         .bind::<Integer, _>(of.workspace.0)
         .bind::<Text, _>(text)
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(())
@@ -186,7 +203,7 @@ impl IdempotencyRepo for PgUnit {
         .bind::<Integer, _>(of.tenant.0)
         .bind::<Integer, _>(of.workspace.0)
         .bind::<Text, _>(email.key())
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::error::{StoreErrorExt, internal};
 use super::schema::{api_keys, tenants, workspaces};
-use super::tx::{First, Patience, Role};
+use super::tx::{Patience, Role};
 use super::{PgStore, PgUnit};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -83,7 +83,7 @@ impl KeyRepo for PgUnit {
                 api_keys::expires_at.eq(key.expires_at),
             ))
             .returning(KeyRow::as_returning())
-            .get_result(self.conn())
+            .get_result(self.conn().await?)
             .await
             .store()?;
         Ok(IssuedKey { key: row.try_into()?, token: SecretString::from(format!("mk_{prefix}_{secret}")) })
@@ -97,7 +97,7 @@ impl KeyRepo for PgUnit {
             .filter(api_keys::workspace_no.eq(of.workspace.0))
             .filter(api_keys::id.eq(id.0))
             .filter(api_keys::revoked_at.is_null())
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;
@@ -115,7 +115,7 @@ impl KeyRepo for PgUnit {
             .filter(api_keys::revoked_at.is_null())
             .order(api_keys::id.desc())
             .limit(i64::from(limit))
-            .load(self.conn())
+            .load(self.conn().await?)
             .await
             .store()?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -130,7 +130,7 @@ impl KeyRepo for PgUnit {
             .filter(api_keys::revoked_at.is_null())
             .set(api_keys::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()))
             .returning(api_keys::prefix)
-            .get_result(self.conn())
+            .get_result(self.conn().await?)
             .await
             .optional()
             .store()
@@ -138,7 +138,7 @@ impl KeyRepo for PgUnit {
 
     async fn real_now(&mut self) -> StoreResult<DateTime<Utc>> {
         let instant: DateTime<Utc> =
-            diesel::select(now.into_sql::<Timestamptz>()).get_result(self.conn()).await.store()?;
+            diesel::select(now.into_sql::<Timestamptz>()).get_result(self.conn().await?).await.store()?;
         DateTime::from_timestamp_millis(instant.timestamp_millis()).ok_or_else(|| internal("the clock is out of range"))
     }
 }
@@ -156,46 +156,40 @@ struct DirectoryRow {
     now: DateTime<Utc>,
 }
 
-/// Finds a key by its prefix, in the flight that opens the transaction.
-struct LookUp<'a> {
-    prefix: &'a str,
-}
-
-#[async_trait]
-impl First for LookUp<'_> {
-    type Answer = Option<DirectoryRow>;
-
-    async fn ask(&self, mut conn: &AsyncPgConnection) -> StoreResult<Option<DirectoryRow>> {
-        api_keys::table
-            .inner_join(tenants::table.on(tenants::tenant_no.eq(api_keys::tenant_no)))
-            .inner_join(workspaces::table.on(
-                workspaces::tenant_no.eq(api_keys::tenant_no).and(workspaces::workspace_no.eq(api_keys::workspace_no)),
-            ))
-            .filter(api_keys::prefix.eq(self.prefix))
-            .filter(api_keys::revoked_at.is_null())
-            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.into_sql::<Nullable<Timestamptz>>())))
-            .select((
-                api_keys::tenant_no,
-                api_keys::workspace_no,
-                tenants::id,
-                workspaces::id,
-                api_keys::id,
-                api_keys::secret_hash,
-                api_keys::scopes,
-                api_keys::expires_at,
-                now.into_sql::<Timestamptz>(),
-            ))
-            .first(&mut conn)
-            .await
-            .optional()
-            .store()
-    }
+/// The key with `prefix`, unless it is revoked or over.
+async fn look_up(mut conn: &AsyncPgConnection, prefix: &str) -> StoreResult<Option<DirectoryRow>> {
+    api_keys::table
+        .inner_join(tenants::table.on(tenants::tenant_no.eq(api_keys::tenant_no)))
+        .inner_join(
+            workspaces::table.on(workspaces::tenant_no
+                .eq(api_keys::tenant_no)
+                .and(workspaces::workspace_no.eq(api_keys::workspace_no))),
+        )
+        .filter(api_keys::prefix.eq(prefix))
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.into_sql::<Nullable<Timestamptz>>())))
+        .select((
+            api_keys::tenant_no,
+            api_keys::workspace_no,
+            tenants::id,
+            workspaces::id,
+            api_keys::id,
+            api_keys::secret_hash,
+            api_keys::scopes,
+            api_keys::expires_at,
+            now.into_sql::<Timestamptz>(),
+        ))
+        .first(&mut conn)
+        .await
+        .optional()
+        .store()
 }
 
 #[async_trait]
 impl KeyDirectory for PgStore {
     async fn find_key(&self, prefix: &str) -> StoreResult<Option<StoredKey>> {
-        let (tx, found) = self.open_asking(Role::Scheduler, Patience::Request, &LookUp { prefix }).await?;
+        let (tx, found) =
+            self.open_asking(Role::Scheduler, Patience::Request, async move |conn| look_up(conn, prefix).await).await?;
         tx.commit().await?;
         found.map(TryInto::try_into).transpose()
     }

@@ -10,6 +10,7 @@ mod delivery_keys;
 mod error;
 mod exits;
 mod facts;
+mod json;
 mod locks;
 mod migrate;
 pub mod personal_data;

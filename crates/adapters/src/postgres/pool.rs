@@ -1,7 +1,7 @@
 //! The pool, and opening transactions from it.
 
 use super::sequences::SequenceCache;
-use super::tx::{First, Nothing, Patience, PgTx, Role, SESSION};
+use super::tx::{Patience, PgTx, Role, SESSION};
 use super::unit::PgUnit;
 use async_trait::async_trait;
 use diesel::{ConnectionError, ConnectionResult};
@@ -58,23 +58,23 @@ impl PgStore {
 
     /// Opens a transaction.
     pub(crate) async fn open(&self, role: Role, patience: Patience) -> StoreResult<PgTx> {
-        Ok(self.open_asking(role, patience, &Nothing).await?.0)
+        Ok(self.open_asking(role, patience, async |_: &AsyncPgConnection| Ok(())).await?.0)
     }
 
     /// Opens a transaction and asks `first` in the same flight. A connection that turns out dead is replaced by the next,
-    /// until a fresh one fails.
-    pub(crate) async fn open_asking<F: First>(
+    /// until a fresh one fails; each is asked, so `first` must only read, or lock: see [`PgTx::begin`].
+    pub(crate) async fn open_asking<T>(
         &self,
         role: Role,
         patience: Patience,
-        first: &F,
-    ) -> StoreResult<(PgTx, F::Answer)> {
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+    ) -> StoreResult<(PgTx, T)> {
         let mut tries = self.pool.status().max_size + 1;
         loop {
             let conn =
                 self.pool.get().await.map_err(|error| StoreError::Unavailable(Box::new(Absent::from(&error))))?;
             let fresh = diesel_async::pooled_connection::deadpool::Object::metrics(&conn).recycle_count == 0;
-            match PgTx::begin(conn, role, patience, first).await {
+            match PgTx::begin(conn, role, patience, first.clone()).await {
                 Err(StoreError::Unavailable(_)) if !fresh && tries > 0 => tries -= 1,
                 other => return other,
             }
@@ -131,7 +131,10 @@ impl From<&diesel_async::pooled_connection::deadpool::PoolError> for Absent {
 #[async_trait]
 impl Store for PgStore {
     async fn begin(&self, of: Workspace) -> StoreResult<Tx> {
-        let tx = self.app(of.tenant).await?;
-        Ok(Tx::new(of, Box::new(PgUnit::new(tx, of))))
+        Ok(Tx::new(of, Box::new(PgUnit::new(self.clone(), Role::App(of.tenant), of))))
+    }
+
+    async fn begin_read_only(&self, of: Workspace) -> StoreResult<Tx> {
+        Ok(Tx::new(of, Box::new(PgUnit::new(self.clone(), Role::Reader(of.tenant), of))))
     }
 }

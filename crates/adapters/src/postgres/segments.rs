@@ -91,7 +91,7 @@ impl SegmentRepo for PgUnit {
                 segments::updated_at.eq(now),
             ))
             .returning(SegmentRow::as_returning())
-            .get_result(self.conn())
+            .get_result(self.conn().await?)
             .await
             .store()?;
         row.try_into()
@@ -103,7 +103,7 @@ impl SegmentRepo for PgUnit {
             .filter(segments::tenant_no.eq(of.tenant.0).and(segments::workspace_no.eq(of.workspace.0)))
             .filter(segments::id.eq(id.0))
             .select(SegmentRow::as_select())
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;
@@ -117,7 +117,7 @@ impl SegmentRepo for PgUnit {
             .filter(segments::id.eq(id.0))
             .select(SegmentRow::as_select())
             .for_update()
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;
@@ -132,7 +132,7 @@ impl SegmentRepo for PgUnit {
             .order(segments::segment_no.desc())
             .limit(i64::from(limit))
             .select(SegmentRow::as_select())
-            .load(self.conn())
+            .load(self.conn().await?)
             .await
             .store()?;
         rows.into_iter().map(Segment::try_from).collect()
@@ -148,7 +148,7 @@ impl SegmentRepo for PgUnit {
                 segments::rules.eq(to_json(&segment.definition)?),
                 segments::updated_at.eq(segment.updated_at),
             ))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(())
@@ -159,18 +159,18 @@ impl SegmentRepo for PgUnit {
         // The row is locked: whoever is just storing a campaign that names it either shows here or finds it gone.
         let of_tenant = campaigns::tenant_no.eq(of.tenant.0);
         let named = campaigns::table.filter(of_tenant.and(campaigns::segment_no.eq(no.0)));
-        if diesel::select(exists(named)).get_result(self.conn()).await.store()? {
+        if diesel::select(exists(named)).get_result(self.conn().await?).await.store()? {
             return Ok(Removal::InUse);
         }
         diesel::delete(segment_members::table)
             .filter(segment_members::tenant_no.eq(of.tenant.0).and(segment_members::segment_no.eq(no.0)))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         diesel::delete(segments::table)
             .filter(segments::tenant_no.eq(of.tenant.0).and(segments::workspace_no.eq(of.workspace.0)))
             .filter(segments::segment_no.eq(no.0))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(Removal::Removed)
@@ -179,7 +179,7 @@ impl SegmentRepo for PgUnit {
     async fn count_members(&mut self, audience: &Audience) -> StoreResult<i64> {
         let mut statement = Statement::new("SELECT count(*) AS contact_no");
         rule_sql::push_from(&mut statement, self.of(), audience.into());
-        let count: Number = statement.into_query().get_result(self.conn()).await.store()?;
+        let count: Number = statement.into_query().get_result(self.conn().await?).await.store()?;
         Ok(count.contact_no)
     }
 
@@ -191,10 +191,10 @@ impl SegmentRepo for PgUnit {
     ) -> StoreResult<Vec<Contact>> {
         let after = after.map_or(0, |no| no.0);
         let members = rule_sql::select_members(self.of(), audience.into(), after, i64::MAX, i64::from(limit));
-        let numbers: Vec<Number> = members.into_query().load(self.conn()).await.store()?;
+        let numbers: Vec<Number> = members.into_query().load(self.conn().await?).await.store()?;
         let numbers: Vec<_> = numbers.into_iter().map(|row| ContactNo(row.contact_no)).collect();
         let of = self.of();
-        read::by_number(self.conn(), of, &numbers).await
+        read::by_number(self.conn().await?, of, &numbers).await
     }
 
     async fn resolve(&mut self, wanted: &[ContactId]) -> StoreResult<Vec<Option<ContactNo>>> {
@@ -205,7 +205,7 @@ impl SegmentRepo for PgUnit {
             .order(contacts::contact_no)
             .select((contacts::id, contacts::contact_no))
             .for_key_share()
-            .load(self.conn())
+            .load(self.conn().await?)
             .await
             .store()?;
         let found: HashMap<Uuid, i64> = found.into_iter().collect();
@@ -221,7 +221,7 @@ impl SegmentRepo for PgUnit {
         .bind::<Integer, _>(of.tenant.0)
         .bind::<Integer, _>(no.0)
         .bind::<Array<BigInt>, _>(contacts.iter().map(|contact| contact.0).collect::<Vec<_>>())
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(added as u64)
@@ -232,7 +232,7 @@ impl SegmentRepo for PgUnit {
         let removed = diesel::delete(segment_members::table)
             .filter(segment_members::tenant_no.eq(of.tenant.0).and(segment_members::segment_no.eq(no.0)))
             .filter(segment_members::contact_no.eq_any(contacts.iter().map(|contact| contact.0)))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(removed as u64)

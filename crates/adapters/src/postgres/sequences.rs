@@ -1,7 +1,8 @@
 //! Sequences as the engine reads them: versions never change, so one read lasts.
 
 use super::StoreErrorExt;
-use super::{internal, schema::sequence_versions};
+use super::json::Json;
+use super::schema::sequence_versions;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::ids::{CampaignKey, SequenceVersion};
@@ -41,7 +42,7 @@ pub(crate) async fn of(
     if let Some(sequence) = cache.get((campaign, version)) {
         return Ok(sequence);
     }
-    let steps: Option<serde_json::Value> = sequence_versions::table
+    let steps: Option<Json<Sequence>> = sequence_versions::table
         .find((campaign.tenant.0, campaign.campaign.0, version.0))
         .select(sequence_versions::steps)
         .first(conn)
@@ -53,8 +54,7 @@ pub(crate) async fn of(
         column: "steps",
         id: format!("{}/{}", campaign.campaign.0, version.0),
     };
-    let sequence: Sequence = serde_json::from_value(steps.ok_or_else(corrupt)?).map_err(internal)?;
-    let sequence = Arc::new(sequence);
+    let sequence = Arc::new(steps.ok_or_else(corrupt)?.or(corrupt)?);
     cache.put((campaign, version), Arc::clone(&sequence));
     Ok(sequence)
 }

@@ -1,13 +1,13 @@
 //! The one way to a connection: a transaction under a role that row-level security binds.
 
 use super::error::{StoreErrorExt, classify};
-use async_trait::async_trait;
 use diesel::connection::{TransactionDepthChange, TransactionManagerStatus};
 use diesel::result::Error;
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
+use futures::FutureExt;
 use muster_domain::model::ids::TenantNo;
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::store::{StoreError, StoreResult};
 use std::ops::{Deref, DerefMut};
 
 /// In whose name a transaction runs.
@@ -15,6 +15,8 @@ use std::ops::{Deref, DerefMut};
 pub(crate) enum Role {
     /// The application, seeing the rows of one tenant.
     App(TenantNo),
+    /// The same, changing nothing.
+    Reader(TenantNo),
     /// The scheduler, seeing numbers, states and times of all tenants and nothing personal.
     Scheduler,
 }
@@ -43,10 +45,12 @@ impl Role {
                  SET LOCAL plan_cache_mode = force_generic_plan"
             }
         };
+        let of_tenant = |begin, TenantNo(no)| {
+            format!("{begin}; SET LOCAL ROLE muster_app; SET LOCAL app.tenant_no = '{no}'{limits}")
+        };
         match self {
-            Role::App(TenantNo(no)) => {
-                format!("BEGIN; SET LOCAL ROLE muster_app; SET LOCAL app.tenant_no = '{no}'{limits}")
-            }
+            Role::App(tenant) => of_tenant("BEGIN", tenant),
+            Role::Reader(tenant) => of_tenant("BEGIN READ ONLY", tenant),
             Role::Scheduler => format!("BEGIN; SET LOCAL ROLE muster_scheduler{limits}"),
         }
     }
@@ -62,72 +66,77 @@ impl Role {
 /// rest fail, too. `futures::try_join!` keeps the order; `tokio::try_join!` does not.
 pub(crate) struct PgTx {
     conn: Object<AsyncPgConnection>,
-}
-
-/// Statements that are sent together with the `BEGIN` of their transaction. A connection that turns out dead is told them in
-/// vain, so they may be asked again. They must only read, or lock: should `BEGIN` itself be refused, they run outside.
-#[async_trait]
-pub(crate) trait First: Sync {
-    /// What they come to.
-    type Answer: Send;
-
-    /// Sends them, all in the first poll, and waits.
-    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Self::Answer>;
-}
-
-/// Nothing is asked with the `BEGIN`.
-pub(super) struct Nothing;
-
-#[async_trait]
-impl First for Nothing {
-    type Answer = ();
-
-    async fn ask(&self, _: &AsyncPgConnection) -> StoreResult<()> {
-        Ok(())
-    }
+    role: Role,
 }
 
 impl PgTx {
-    /// Opens a transaction on `conn` and asks `first`, in one flight; gives the connection back to nobody when that fails.
-    pub(super) async fn begin<F: First>(
+    /// Opens a transaction on `conn` and asks `first`, in one flight; a connection that is dead is given back to nobody.
+    ///
+    /// What is asked must only read, or lock, and send all it sends in its first poll: should `BEGIN` itself be refused, it
+    /// runs outside.
+    pub(super) async fn begin<T>(
         conn: Object<AsyncPgConnection>,
         role: Role,
         patience: Patience,
-        first: &F,
-    ) -> StoreResult<(Self, F::Answer)> {
-        let mut tx = Self { conn };
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+    ) -> StoreResult<(Self, T)> {
+        let mut tx = Self { conn, role };
         match tx.begin_asking(&role.begin_sql(patience), first).await {
             Ok(asked) => Ok((tx, asked)),
             Err(error) => {
-                drop(Object::take(tx.conn));
+                if let StoreError::Unavailable(_) = error {
+                    drop(Object::take(tx.conn));
+                } else {
+                    let _ = tx.rollback().await;
+                }
                 Err(error)
             }
         }
     }
 
-    async fn begin_asking<F: First>(&mut self, sql: &str, first: &F) -> StoreResult<F::Answer> {
+    async fn begin_asking<T>(
+        &mut self,
+        sql: &str,
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+    ) -> StoreResult<T> {
         // Counted as open from here on, so that a begin that nobody waits for does not go back to the pool.
-        match AnsiTransactionManager::transaction_manager_status_mut(&mut *self.conn) {
-            TransactionManagerStatus::Valid(status) => {
-                status.change_transaction_depth(TransactionDepthChange::IncreaseDepth).store()?;
-            }
-            TransactionManagerStatus::InError => return Err(classify(Error::BrokenTransactionManager)),
-        }
+        self.count(TransactionDepthChange::IncreaseDepth)?;
         let conn: &AsyncPgConnection = &self.conn;
         let mut sender = conn;
-        let (begun, asked) = futures::join!(sender.batch_execute(sql), first.ask(conn));
+        let (begun, asked) = futures::join!(sender.batch_execute(sql), first(conn));
         begun.store()?;
         asked
     }
 
+    fn count(&mut self, change: TransactionDepthChange) -> StoreResult<()> {
+        match AnsiTransactionManager::transaction_manager_status_mut(&mut *self.conn) {
+            TransactionManagerStatus::Valid(status) => status.change_transaction_depth(change).store(),
+            TransactionManagerStatus::InError => Err(classify(Error::BrokenTransactionManager)),
+        }
+    }
+
     /// Makes it lasting. After an error nobody knows: read again before acting on it.
     pub(crate) async fn commit(mut self) -> StoreResult<()> {
+        if let Role::Reader(_) = self.role {
+            self.leave();
+            return Ok(());
+        }
         match AnsiTransactionManager::commit_transaction(&mut *self.conn).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 drop(Object::take(self.conn));
                 Err(classify(error))
             }
+        }
+    }
+
+    /// Ends what changed nothing, and waits for no answer: whatever it is, it makes no difference. The connection's next
+    /// statements are sent behind it.
+    fn leave(mut self) {
+        let mut sender: &AsyncPgConnection = &self.conn;
+        let refused = matches!(sender.batch_execute("COMMIT").now_or_never(), Some(Err(_)));
+        if refused || self.count(TransactionDepthChange::DecreaseDepth).is_err() {
+            drop(Object::take(self.conn));
         }
     }
 
@@ -158,7 +167,7 @@ mod tests {
     use diesel::QueryableByName;
     use diesel::sql_types::{Nullable, Text};
     use diesel_async::RunQueryDsl;
-    use futures::{FutureExt, try_join};
+    use futures::try_join;
     use muster_testkit::database::TestDatabase;
     use std::time::Duration;
 
@@ -203,24 +212,28 @@ mod tests {
         }
     }
 
-    struct Fails;
-
-    #[async_trait]
-    impl First for Fails {
-        type Answer = ();
-
-        async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<()> {
-            try_join!(ask(conn, "SELECT (1 / 0)::text AS said"), ask(conn, SAY[2]))?;
-            Ok(())
-        }
-    }
-
     #[tokio::test]
     async fn a_transaction_whose_first_question_fails_is_not_opened_and_leaves_nothing_behind() {
         let (_database, store) = store().await;
-        assert!(store.open_asking(Role::Scheduler, Patience::Request, &Fails).await.is_err());
+        let failing =
+            async |conn: &AsyncPgConnection| try_join!(ask(conn, "SELECT (1 / 0)::text AS said"), ask(conn, SAY[2]));
+        assert!(store.open_asking(Role::Scheduler, Patience::Request, failing).await.is_err());
         let tx = store.open(Role::Scheduler, Patience::Request).await.unwrap();
         assert_eq!(ask(&tx, "SELECT current_user::text AS said").await.unwrap().as_deref(), Some("muster_scheduler"));
+    }
+
+    #[tokio::test]
+    async fn a_reader_may_only_read_and_leaves_its_connection_to_the_next_as_it_was() {
+        const STATE: &str = "SELECT format('%s, read only %s, tenant %s', current_user, current_setting('transaction_read_only'), \
+            current_setting('app.tenant_no', true)) AS said";
+        let (_database, store) = store().await;
+        let reader = store.open(Role::Reader(TenantNo(7)), Patience::Request).await.unwrap();
+        assert_eq!(ask(&reader, STATE).await.unwrap().unwrap(), "muster_app, read only on, tenant 7");
+        let backend = ask(&reader, BACKEND).await.unwrap();
+        reader.commit().await.unwrap();
+        let tx = store.open(Role::App(TenantNo(8)), Patience::Request).await.unwrap();
+        assert_eq!(ask(&tx, BACKEND).await.unwrap(), backend, "the connection is used again");
+        assert_eq!(ask(&tx, STATE).await.unwrap().unwrap(), "muster_app, read only off, tenant 8");
     }
 
     #[tokio::test]

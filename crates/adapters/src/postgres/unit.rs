@@ -1,8 +1,10 @@
-//! [`UnitOfWork`] over one [`PgTx`]; the repositories are implemented on it, one file each.
+//! [`UnitOfWork`] over one [`PgTx`], which opens with its first statement; the repositories are implemented on it, one file
+//! each.
 
 use super::books;
 use super::error::StoreErrorExt;
-use super::tx::PgTx;
+use super::pool::PgStore;
+use super::tx::{Patience, PgTx, Role};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -26,7 +28,10 @@ use std::collections::BTreeMap;
 
 /// One transaction of one workspace.
 pub struct PgUnit {
-    tx: PgTx,
+    store: PgStore,
+    role: Role,
+    /// None before the first statement.
+    tx: Option<PgTx>,
     of: Workspace,
     now: Option<DateTime<Utc>>,
     /// What the commit posts, and as much of it as there was at the savepoint.
@@ -37,13 +42,32 @@ pub struct PgUnit {
 type Entries = BTreeMap<CampaignNo, BookEntries>;
 
 impl PgUnit {
-    pub(crate) fn new(tx: PgTx, of: Workspace) -> Self {
-        Self { tx, of, now: None, entries: Entries::new(), saved: Entries::new() }
+    /// A transaction under `role` that is still to be opened.
+    pub(crate) fn new(store: PgStore, role: Role, of: Workspace) -> Self {
+        Self { store, role, tx: None, of, now: None, entries: Entries::new(), saved: Entries::new() }
     }
 
     /// The connection, under the application's role and the tenant of [`PgUnit::of`].
-    pub(crate) fn conn(&mut self) -> &mut AsyncPgConnection {
-        &mut self.tx
+    pub(crate) async fn conn(&mut self) -> StoreResult<&mut AsyncPgConnection> {
+        if self.tx.is_none() {
+            self.tx = Some(self.store.open(self.role, Patience::Request).await?);
+        }
+        // Opened above at the latest.
+        self.tx.as_deref_mut().ok_or_else(|| super::internal("a transaction that is not open"))
+    }
+
+    /// Asks what only reads or locks. When it is the first that is asked, the transaction opens in the same flight: see
+    /// [`PgStore::open_asking`].
+    pub(crate) async fn ask<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+    ) -> StoreResult<T> {
+        if let Some(tx) = &self.tx {
+            return ask(tx).await;
+        }
+        let (tx, answer) = self.store.open_asking(self.role, Patience::Request, ask).await?;
+        self.tx = Some(tx);
+        Ok(answer)
     }
 
     /// Whose rows this is about. The tenant is enforced by the database, the workspace by the statements here.
@@ -62,17 +86,12 @@ impl PgUnit {
     /// Asks what a change begins with, and for business time in the same flight, which most changes need next.
     pub(crate) async fn dated<T>(
         &mut self,
-        ask: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T>,
+        ask: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
     ) -> StoreResult<T> {
-        let conn: &AsyncPgConnection = &self.tx;
-        let known = self.now;
-        let time = async move {
-            match known {
-                Some(now) => Ok(now),
-                None => business_time(conn).await,
-            }
-        };
-        let (answer, now) = try_join!(ask(conn), time)?;
+        if self.now.is_some() {
+            return self.ask(ask).await;
+        }
+        let (answer, now) = self.ask(async move |conn| try_join!(ask(conn), business_time(conn))).await?;
         self.now = Some(now);
         Ok(answer)
     }
@@ -80,7 +99,7 @@ impl PgUnit {
     async fn post_entries(&mut self) -> StoreResult<()> {
         let tenant = self.of.tenant;
         for (campaign, entries) in std::mem::take(&mut self.entries) {
-            books::post(&self.tx, CampaignKey { tenant, campaign }, &entries).await?;
+            books::post(self.conn().await?, CampaignKey { tenant, campaign }, &entries).await?;
         }
         Ok(())
     }
@@ -138,32 +157,106 @@ impl UnitOfWork for PgUnit {
         if let Some(now) = self.now {
             return Ok(now);
         }
-        let now = business_time(&self.tx).await?;
+        let now = self.ask(business_time).await?;
         self.now = Some(now);
         Ok(now)
     }
 
     async fn savepoint(&mut self) -> StoreResult<()> {
         self.saved.clone_from(&self.entries);
-        self.conn().batch_execute("SAVEPOINT story").await.store()
+        self.conn().await?.batch_execute("SAVEPOINT story").await.store()
     }
 
     async fn rollback_to_savepoint(&mut self) -> StoreResult<()> {
         self.entries.clone_from(&self.saved);
-        self.conn().batch_execute("ROLLBACK TO SAVEPOINT story").await.store()
+        self.conn().await?.batch_execute("ROLLBACK TO SAVEPOINT story").await.store()
     }
 
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {
-        match self.post_entries().await {
-            Ok(()) => self.tx.commit().await,
-            Err(error) => {
-                let _ = self.tx.rollback().await;
+        let posted = self.post_entries().await;
+        match (self.tx, posted) {
+            (Some(tx), Ok(())) => tx.commit().await,
+            (Some(tx), Err(error)) => {
+                let _ = tx.rollback().await;
                 Err(error)
             }
+            (None, posted) => posted,
         }
     }
 
     async fn rollback(self: Box<Self>) -> StoreResult<()> {
-        self.tx.rollback().await
+        match self.tx {
+            Some(tx) => tx.rollback().await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::pool::PoolOptions;
+    use muster_domain::model::ids::{TenantNo, WorkspaceNo};
+    use muster_testkit::database::TestDatabase;
+    use std::time::Duration;
+
+    const OF: Workspace = Workspace { tenant: TenantNo(1), workspace: WorkspaceNo(1) };
+
+    diesel::define_sql_function! {
+        /// The server process behind the connection.
+        fn pg_backend_pid() -> diesel::sql_types::Integer;
+    }
+
+    async fn backend(mut conn: &AsyncPgConnection) -> StoreResult<i32> {
+        diesel::select(pg_backend_pid()).get_result(&mut conn).await.store()
+    }
+
+    /// One connection, for which nobody waits long.
+    async fn store() -> (TestDatabase, PgStore) {
+        let database = TestDatabase::create().await;
+        let options = PoolOptions { max_size: 1, wait: Duration::from_millis(200) };
+        let store = PgStore::new(database.url(), options).unwrap();
+        (database, store)
+    }
+
+    fn unit(store: &PgStore) -> Box<PgUnit> {
+        Box::new(PgUnit::new(store.clone(), Role::App(OF.tenant), OF))
+    }
+
+    #[tokio::test]
+    async fn a_unit_takes_a_connection_with_its_first_statement_and_keeps_it_to_its_end() {
+        let (_database, store) = store().await;
+        let (idle, mut first, mut second) = (unit(&store), unit(&store), unit(&store));
+        first.now().await.unwrap();
+        assert!(matches!(second.now().await, Err(muster_domain::ports::store::StoreError::Unavailable(_))));
+        first.commit().await.unwrap();
+        second.conn().await.unwrap();
+        second.rollback().await.unwrap();
+        idle.commit().await.unwrap();
+    }
+
+    /// Ends every other session, while this thread looks at none of its connections.
+    fn end_sessions_unseen(database: &TestDatabase) {
+        let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let run = || tokio::runtime::Runtime::new().unwrap().block_on(database.run_sql(sql));
+        std::thread::scope(|scope| scope.spawn(run).join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_died_between_two_units_is_replaced_whatever_is_asked_first() {
+        let (database, store) = store().await;
+        for asked_first in [true, false] {
+            let mut before = unit(&store);
+            let died = before.ask(backend).await.unwrap();
+            before.commit().await.unwrap();
+            end_sessions_unseen(&database);
+            let mut unit = unit(&store);
+            if !asked_first {
+                unit.conn().await.unwrap();
+            }
+            assert_ne!(unit.ask(backend).await.unwrap(), died);
+            unit.commit().await.unwrap();
+        }
     }
 }

@@ -57,8 +57,14 @@ pub struct Workspace {
 /// Opens transactions.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens a transaction that sees the rows of one workspace only.
+    /// Opens a transaction that sees the rows of one workspace only. An adapter may put it off to the first statement, and
+    /// fail there.
     async fn begin(&self, of: Workspace) -> StoreResult<Tx>;
+
+    /// The same for one that only reads. An adapter that can refuses changes, and ends it for less.
+    async fn begin_read_only(&self, of: Workspace) -> StoreResult<Tx> {
+        self.begin(of).await
+    }
 }
 
 /// One open transaction, as its adapter implements it.
@@ -189,7 +195,19 @@ where
     E: From<StoreError>,
     F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
 {
-    let mut tx = store.begin(of).await?;
+    end(store.begin(of).await?, story).await
+}
+
+/// Runs `story`, which only reads, in a transaction of `of`.
+pub async fn in_read_only_tx<T, E, F>(store: &dyn Store, of: Workspace, story: F) -> Result<T, E>
+where
+    E: From<StoreError>,
+    F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
+{
+    end(store.begin_read_only(of).await?, story).await
+}
+
+async fn end<T, E: From<StoreError>>(mut tx: Tx, story: impl AsyncFnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
     match story(&mut tx).await {
         Ok(value) => {
             tx.commit().await?;

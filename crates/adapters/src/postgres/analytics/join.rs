@@ -52,13 +52,13 @@ pub(super) async fn in_segment(
     campaign: &Campaign,
     contacts: &[ContactNo],
 ) -> StoreResult<Vec<ContactNo>> {
-    let rules = enroll::rules(unit.conn(), campaign).await?;
+    let rules = enroll::rules(unit.conn().await?, campaign).await?;
     let mut statement = Statement::new("SELECT c.contact_no FROM contacts c WHERE ");
     push_members(&mut statement, unit.of(), enroll::members(rules.as_ref(), campaign.segment));
     // Numbers of our own making, so that a list of them may stand in the text.
     let list = contacts.iter().map(|no| no.0.to_string()).collect::<Vec<_>>().join(",");
     statement.push(" AND c.contact_no = ANY('{").push(&list).push("}'::bigint[])");
-    let rows: Vec<NoRow> = statement.into_query().get_results(unit.conn()).await.store()?;
+    let rows: Vec<NoRow> = statement.into_query().get_results(unit.conn().await?).await.store()?;
     Ok(rows.into_iter().map(|row| ContactNo(row.contact_no)).collect())
 }
 

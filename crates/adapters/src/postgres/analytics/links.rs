@@ -1,6 +1,7 @@
 //! Clicks by day and link, from the quarter-hours, and the texts that tell which link is which.
 
 use super::StoreErrorExt;
+use crate::postgres::json::Json;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use diesel::QueryableByName;
@@ -72,7 +73,7 @@ struct SequenceRow {
     #[diesel(sql_type = Integer)]
     version: i32,
     #[diesel(sql_type = Jsonb)]
-    steps: serde_json::Value,
+    steps: Json<Sequence>,
 }
 
 pub(super) async fn sequences(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<Sequence>> {
@@ -85,7 +86,7 @@ pub(super) async fn sequences(conn: &mut AsyncPgConnection, key: CampaignKey) ->
     .await
     .store()?;
     let read = |row: SequenceRow| {
-        serde_json::from_value(row.steps).map_err(|_| StoreError::Corrupt {
+        row.steps.or(|| StoreError::Corrupt {
             table: "sequence_versions",
             column: "steps",
             id: format!("{}/{}", key.campaign.0, row.version),

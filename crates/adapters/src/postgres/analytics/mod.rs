@@ -30,7 +30,7 @@ impl AnalyticsRepo for PgUnit {
         first: NaiveDate,
         last: NaiveDate,
     ) -> StoreResult<Vec<DayOfStep>> {
-        figures::days(self.conn(), campaign.key(), timezone, first, last).await
+        figures::days(self.conn().await?, campaign.key(), timezone, first, last).await
     }
 
     async fn link_days(
@@ -40,19 +40,19 @@ impl AnalyticsRepo for PgUnit {
         first: NaiveDate,
         last: NaiveDate,
     ) -> StoreResult<Vec<DayOfLink>> {
-        links::days(self.conn(), campaign.key(), timezone, first, last).await
+        links::days(self.conn().await?, campaign.key(), timezone, first, last).await
     }
 
     async fn sequences(&mut self, campaign: &Campaign) -> StoreResult<Vec<Sequence>> {
-        links::sequences(self.conn(), campaign.key()).await
+        links::sequences(self.conn().await?, campaign.key()).await
     }
 
     async fn lifetime(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, Counts)>> {
-        figures::lifetime(self.conn(), campaign.key()).await
+        figures::lifetime(self.conn().await?, campaign.key()).await
     }
 
     async fn step_lines(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, StepLine)>> {
-        figures::step_lines(self.conn(), campaign.key()).await
+        figures::step_lines(self.conn().await?, campaign.key()).await
     }
 
     async fn enrollments(
@@ -62,24 +62,24 @@ impl AnalyticsRepo for PgUnit {
         after: Option<ContactNo>,
         limit: i64,
     ) -> StoreResult<Vec<EnrollmentView>> {
-        enrollments::list(self.conn(), campaign, filter, after, limit).await
+        enrollments::list(self.conn().await?, campaign, filter, after, limit).await
     }
 
     async fn enrollment(&mut self, campaign: &Campaign, contact: ContactId) -> StoreResult<Option<EnrollmentView>> {
-        enrollments::find(self.conn(), campaign, contact).await
+        enrollments::find(self.conn().await?, campaign, contact).await
     }
 
     async fn history(&mut self, campaign: &Campaign, contact: ContactNo) -> StoreResult<Vec<HistoryEvent>> {
-        history::of(self.conn(), campaign.key(), contact).await
+        history::of(self.conn().await?, campaign.key(), contact).await
     }
 
     async fn step_names(&mut self, campaign: &Campaign) -> StoreResult<Vec<(StepNo, StepId, String)>> {
-        history::step_names(self.conn(), campaign.key()).await
+        history::step_names(self.conn().await?, campaign.key()).await
     }
 
     async fn known_contacts(&mut self, contacts: &[ContactId]) -> StoreResult<Vec<(ContactId, ContactNo)>> {
         let of = self.of();
-        join::known_contacts(self.conn(), of, contacts).await
+        join::known_contacts(self.conn().await?, of, contacts).await
     }
 
     async fn in_segment(&mut self, campaign: &Campaign, contacts: &[ContactNo]) -> StoreResult<Vec<ContactNo>> {
@@ -93,7 +93,7 @@ impl AnalyticsRepo for PgUnit {
         first: StepNo,
         now: DateTime<Utc>,
     ) -> StoreResult<Joined> {
-        join::join(self.conn(), campaign, contacts, first, now).await
+        join::join(self.conn().await?, campaign, contacts, first, now).await
     }
 
     async fn exit(
@@ -107,12 +107,12 @@ impl AnalyticsRepo for PgUnit {
         diesel::sql_query("SELECT FROM contacts WHERE tenant_no = $1 AND contact_no = $2 FOR UPDATE")
             .bind::<Integer, _>(campaign.tenant.0)
             .bind::<BigInt, _>(contact.0)
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         let leaving =
             Leaving { tenant: campaign.tenant, contacts: &[contact], campaign: Some(campaign.no), reason, now };
-        let exits = exits::exit_open_enrollments(self.conn(), leaving).await?;
+        let exits = exits::exit_open_enrollments(self.conn().await?, leaving).await?;
         let any = exits.count() > 0;
         self.post(exits.into_entries());
         Ok(any)

@@ -4,6 +4,7 @@ use super::rows::{CampaignRow, JoinedRow, columns, into_campaign, joined, joined
 use super::steps;
 use crate::postgres::StoreErrorExt;
 use crate::postgres::analytics::figures::lifetime_by_id;
+use crate::postgres::json::Json;
 use crate::postgres::prepared::prepared;
 use crate::postgres::schema::{campaigns, segments, sequence_versions};
 use diesel::QueryableByName;
@@ -53,13 +54,16 @@ async fn by_no(mut conn: &AsyncPgConnection, of: Workspace, no: CampaignNo) -> S
     row.map(|row| into_campaign(of, row)).transpose()
 }
 
+/// A [`JoinedRow`] with the newest sequence.
+type RowWithSteps = (CampaignRow, Uuid, Option<i64>, Option<Json<Sequence>>);
+
 pub(super) async fn with_steps(
     mut conn: &AsyncPgConnection,
     of: Workspace,
     id: CampaignId,
 ) -> StoreResult<Option<(Campaign, Sequence)>> {
     let (own, segment_id, audience) = columns();
-    let row: Option<(CampaignRow, Uuid, Option<i64>, Option<serde_json::Value>)> = joined_with_steps()
+    let row: Option<RowWithSteps> = joined_with_steps()
         .filter(campaigns::tenant_no.eq(of.tenant.0))
         .filter(campaigns::workspace_no.eq(of.workspace.0))
         .filter(campaigns::id.eq(id.0))

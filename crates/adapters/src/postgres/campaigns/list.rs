@@ -25,16 +25,17 @@ diesel::define_sql_function! {
 
 pub(super) async fn list(unit: &mut PgUnit, query: &CampaignQuery) -> StoreResult<Vec<CampaignSummary>> {
     let of = unit.of();
-    let rows = page(unit.conn(), of, query).await?;
+    let rows = unit.ask(async move |conn| page(conn, of, query).await).await?;
     let found = rows.into_iter().map(|row| into_campaign(of, row)).collect::<StoreResult<Vec<_>>>()?;
-    let mut counts = counts(unit.conn(), of.tenant, found.iter().map(|campaign| campaign.no.0).collect()).await?;
+    let mut counts =
+        counts(unit.conn().await?, of.tenant, found.iter().map(|campaign| campaign.no.0).collect()).await?;
     Ok(found
         .into_iter()
         .map(|campaign| CampaignSummary { counts: counts.remove(&campaign.no).unwrap_or_default(), campaign })
         .collect())
 }
 
-async fn page(conn: &mut AsyncPgConnection, of: Workspace, query: &CampaignQuery) -> StoreResult<Vec<JoinedRow>> {
+async fn page(mut conn: &AsyncPgConnection, of: Workspace, query: &CampaignQuery) -> StoreResult<Vec<JoinedRow>> {
     let mut rows = joined()
         .filter(campaigns::tenant_no.eq(of.tenant.0))
         .filter(campaigns::workspace_no.eq(of.workspace.0))
@@ -74,7 +75,7 @@ async fn page(conn: &mut AsyncPgConnection, of: Workspace, query: &CampaignQuery
         (CampaignOrder::Name, false) => rows.order((name.asc(), campaigns::campaign_no.asc())),
         (CampaignOrder::Name, true) => rows.order((name.desc(), campaigns::campaign_no.desc())),
     };
-    let mut found = Limited { query: rows, limit: round_up(query.limit) }.load(conn).await.store()?;
+    let mut found = Limited { query: rows, limit: round_up(query.limit) }.load(&mut conn).await.store()?;
     found.truncate(usize::try_from(query.limit).unwrap_or(0));
     Ok(found)
 }
@@ -152,7 +153,7 @@ async fn counts(
 mod tests {
     use super::*;
     use crate::postgres::pool::{PgStore, PoolOptions};
-    use crate::postgres::tx::{Patience, Role};
+    use crate::postgres::tx::Role;
     use diesel::sql_types::BigInt;
     use muster_testkit::mail_queue::MailQueue;
     use std::time::Duration;
@@ -184,8 +185,7 @@ mod tests {
         queue.run("VACUUM ANALYZE campaigns").await;
         let options = PoolOptions { max_size: 1, wait: Duration::from_secs(5) };
         let store = PgStore::new(queue.database.url(), options).unwrap();
-        let tx = store.open(Role::App(queue.key.tenant), Patience::Request).await.unwrap();
-        let mut unit = PgUnit::new(tx, queue.workspace);
+        let mut unit = PgUnit::new(store, Role::App(queue.key.tenant), queue.workspace);
         let query = CampaignQuery { limit: 21, descending: true, ..CampaignQuery::default() };
         for _ in 0..20 {
             assert_eq!(list(&mut unit, &query).await.unwrap().len(), 21);
@@ -194,7 +194,7 @@ mod tests {
             "SELECT generic_plans AS once, custom_plans AS anew FROM pg_prepared_statements \
              WHERE statement LIKE 'SELECT \"campaigns\"%LIMIT%'",
         )
-        .get_result(unit.conn())
+        .get_result(unit.conn().await.unwrap())
         .await
         .unwrap();
         assert_eq!((plans.once, plans.anew), (15, 5), "PostgreSQL tries five before it keeps one");

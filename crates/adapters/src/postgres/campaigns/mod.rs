@@ -62,7 +62,7 @@ impl CampaignRepo for PgUnit {
                 campaigns::updated_at.eq(new.created_at),
             ))
             .returning(CampaignRow::as_returning())
-            .get_result(self.conn())
+            .get_result(self.conn().await?)
             .await
             .store()?;
         into_campaign(of, (row, new.segment_id.0, None))
@@ -70,32 +70,32 @@ impl CampaignRepo for PgUnit {
 
     async fn find(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        find::by_id(self.conn(), of, id).await
+        self.ask(async move |conn| find::by_id(conn, of, id).await).await
     }
 
     async fn find_with_steps(&mut self, id: CampaignId) -> StoreResult<Option<(Campaign, Sequence)>> {
         let of = self.of();
-        find::with_steps(self.conn(), of, id).await
+        self.ask(async move |conn| find::with_steps(conn, of, id).await).await
     }
 
     async fn find_with_figures(&mut self, id: CampaignId) -> StoreResult<Option<CampaignWithFigures>> {
         let of = self.of();
-        find::with_figures(self.conn(), of, id).await
+        self.ask(async move |conn| find::with_figures(conn, of, id).await).await
     }
 
     async fn find_for_update(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        self.dated(async |conn| find::for_update(conn, of, id).await).await
+        self.dated(async move |conn| find::for_update(conn, of, id).await).await
     }
 
     async fn find_by_no_for_update(&mut self, no: CampaignNo) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        self.dated(async |conn| find::by_no_for_update(conn, of, no).await).await
+        self.dated(async move |conn| find::by_no_for_update(conn, of, no).await).await
     }
 
     async fn find_for_share(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>> {
         let of = self.of();
-        self.dated(async |conn| find::for_share(conn, of, id).await).await
+        self.dated(async move |conn| find::for_share(conn, of, id).await).await
     }
 
     async fn save(&mut self, campaign: &Campaign) -> StoreResult<Saved> {
@@ -130,7 +130,7 @@ impl CampaignRepo for PgUnit {
             .bind::<SmallInt, _>(campaign.next_step_no.0)
             .bind::<Text, _>(enrolling(campaign).as_str())
             .bind::<Nullable<Text>, _>(campaign.last_problem.clone())
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(if changed == 1 { Saved::Stored } else { Saved::Stale })
@@ -141,7 +141,7 @@ impl CampaignRepo for PgUnit {
         diesel::delete(campaigns::table.find((of.tenant.0, campaign.no.0)))
             .filter(campaigns::workspace_no.eq(of.workspace.0))
             .filter(campaigns::launched_at.is_null())
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         Ok(())
@@ -153,20 +153,20 @@ impl CampaignRepo for PgUnit {
 
     async fn find_segment(&mut self, id: SegmentId) -> StoreResult<Option<SegmentNo>> {
         let of = self.of();
-        self.dated(async |conn| find::segment(conn, of, id).await).await
+        self.dated(async move |conn| find::segment(conn, of, id).await).await
     }
 
     async fn sequence(&mut self, campaign: &Campaign, version: SequenceVersion) -> StoreResult<Sequence> {
-        steps::sequence(self.conn(), campaign, version).await
+        steps::sequence(self.conn().await?, campaign, version).await
     }
 
     async fn registered_steps(&mut self, campaign: &Campaign) -> StoreResult<Vec<RegisteredStep>> {
-        steps::registered(self.conn(), campaign).await
+        steps::registered(self.conn().await?, campaign).await
     }
 
     async fn known_mails(&mut self, named: &Mails) -> StoreResult<Mails> {
         let of = self.of();
-        steps::known_mails(self.conn(), of, named).await
+        steps::known_mails(self.conn().await?, of, named).await
     }
 
     async fn new_step_ids(&mut self, count: usize) -> StoreResult<Vec<StepId>> {
@@ -175,7 +175,7 @@ impl CampaignRepo for PgUnit {
 
     async fn add_sequence(&mut self, campaign: &Campaign, sequence: &Sequence) -> StoreResult<()> {
         let now = self.now().await?;
-        steps::add(self.conn(), campaign, sequence, now).await
+        steps::add(self.conn().await?, campaign, sequence, now).await
     }
 }
 

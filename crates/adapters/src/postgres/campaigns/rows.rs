@@ -1,5 +1,6 @@
 //! Rows of campaigns, and what they mean.
 
+use crate::postgres::json::Json;
 use crate::postgres::schema::{campaign_counters, campaigns, segments, sequence_versions};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -7,9 +8,8 @@ use muster_domain::model::address::EmailAddress;
 use muster_domain::model::campaign::{Campaign, CampaignContent, CampaignType, EnrollmentState};
 use muster_domain::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepNo, UserId};
 use muster_domain::model::lifecycle::{Lifecycle, Status};
+use muster_domain::model::schedule::{Schedule, Settings};
 use muster_domain::ports::store::{StoreError, StoreResult, Workspace};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use uuid::Uuid;
 
 /// A campaign's own row.
@@ -26,8 +26,8 @@ pub(super) struct CampaignRow {
     from_email: String,
     from_name: String,
     reply_to_email: Option<String>,
-    schedule: Value,
-    settings: Value,
+    schedule: Json<Schedule>,
+    settings: Json<Settings>,
     version: i32,
     created_by: Uuid,
     created_at: DateTime<Utc>,
@@ -108,8 +108,8 @@ pub(super) fn into_campaign(of: Workspace, (row, segment_id, audience): JoinedRo
             from_email: corrupt.address("from_email", &row.from_email)?,
             from_name: row.from_name,
             reply_to_email: row.reply_to_email.map(|text| corrupt.address("reply_to_email", &text)).transpose()?,
-            schedule: corrupt.json("schedule", row.schedule)?,
-            settings: corrupt.json("settings", row.settings)?,
+            schedule: row.schedule.or(|| corrupt.column("schedule"))?,
+            settings: row.settings.or(|| corrupt.column("settings"))?,
         },
     })
 }
@@ -137,9 +137,5 @@ impl Corrupt {
 
     fn address(&self, column: &'static str, text: &str) -> StoreResult<EmailAddress> {
         EmailAddress::parse(text).map_err(|_| self.column(column))
-    }
-
-    fn json<T: DeserializeOwned>(&self, column: &'static str, value: Value) -> StoreResult<T> {
-        serde_json::from_value(value).map_err(|_| self.column(column))
     }
 }

@@ -1,5 +1,6 @@
 //! Versions of sequences, and the register of steps.
 
+use crate::postgres::json::Json;
 use crate::postgres::schema::{campaign_steps, campaigns, links, sequence_versions};
 use crate::postgres::{StoreErrorExt, internal};
 use crate::tracking::HtmlTracker;
@@ -22,7 +23,7 @@ pub(super) async fn sequence(
     campaign: &Campaign,
     version: SequenceVersion,
 ) -> StoreResult<Sequence> {
-    let steps: Option<serde_json::Value> = sequence_versions::table
+    let steps: Option<Json<Sequence>> = sequence_versions::table
         .find((campaign.tenant.0, campaign.no.0, version.0))
         .select(sequence_versions::steps)
         .first(conn)
@@ -36,7 +37,7 @@ pub(super) async fn sequence(
 pub(super) fn stored(
     campaign: &Campaign,
     version: SequenceVersion,
-    steps: Option<serde_json::Value>,
+    steps: Option<Json<Sequence>>,
 ) -> StoreResult<Sequence> {
     if version == SequenceVersion(0) {
         return Ok(Sequence::default());
@@ -46,7 +47,7 @@ pub(super) fn stored(
         column: "steps",
         id: format!("{}/{}", campaign.id, version.0),
     };
-    serde_json::from_value(steps.ok_or_else(corrupt)?).map_err(|_| corrupt())
+    steps.ok_or_else(corrupt)?.or(corrupt)
 }
 
 /// Every step that keeps its number.

@@ -12,9 +12,7 @@ use super::{bind_attempts, lease_ms, open_asking};
 use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::cover;
-use crate::postgres::tx::First;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
-use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -32,28 +30,22 @@ pub(super) async fn begin(
     batch: &[Beginning],
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    let (mut tx, (gate, recipients)) = open_asking(store, key.tenant, &Locked { key, batch }).await?;
+    let (mut tx, (gate, recipients)) =
+        open_asking(store, key.tenant, async move |conn| locked(conn, key, batch).await).await?;
     let report = begin_in(&mut tx, key, batch, gate, &recipients, reservations).await?;
     tx.commit().await?;
     Ok(report)
 }
 
 /// Locks, and reads what may only be read under these locks: one flight of statements, each with a snapshot of its own.
-struct Locked<'a> {
+async fn locked(
+    conn: &AsyncPgConnection,
     key: CampaignKey,
-    batch: &'a [Beginning],
-}
-
-#[async_trait]
-impl First for Locked<'_> {
-    type Answer = (Option<Gate>, Recipients);
-
-    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Self::Answer> {
-        let Self { key, batch } = *self;
-        let ((), gate, recipients) =
-            try_join!(locks::share_both(conn, key), gate::ask(conn, key), Recipients::hold(conn, key, batch))?;
-        Ok((gate, recipients))
-    }
+    batch: &[Beginning],
+) -> StoreResult<(Option<Gate>, Recipients)> {
+    let ((), gate, recipients) =
+        try_join!(locks::share_both(conn, key), gate::ask(conn, key), Recipients::hold(conn, key, batch))?;
+    Ok((gate, recipients))
 }
 
 async fn begin_in(

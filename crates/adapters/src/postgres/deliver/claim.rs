@@ -53,7 +53,7 @@ struct ClaimedRow {
 }
 
 pub(super) async fn claim(store: &PgStore, key: CampaignKey, limit: usize) -> StoreResult<ClaimReport> {
-    let (mut tx, gate) = open_asking(store, key.tenant, &gate::Ask(key)).await?;
+    let (mut tx, gate) = open_asking(store, key.tenant, async move |conn| gate::ask(conn, key).await).await?;
     let report = match gate {
         Some(gate) => claim_in(&mut tx, store, key, limit, gate).await?,
         None => ClaimReport::default(),

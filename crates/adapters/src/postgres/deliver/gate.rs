@@ -2,9 +2,8 @@
 
 use super::bind_campaign;
 use crate::postgres::StoreErrorExt;
+use crate::postgres::json::Json;
 use crate::postgres::prepared::prepared;
-use crate::postgres::tx::First;
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName};
@@ -24,7 +23,13 @@ pub(super) struct Gate {
     pub(super) settings: Settings,
     /// The campaign's version, which rises with every change of the above.
     version: i32,
-    row: GateRow,
+    from: From,
+}
+
+struct From {
+    email: String,
+    name: String,
+    reply_to_email: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -34,9 +39,9 @@ struct GateRow {
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
     #[diesel(sql_type = Jsonb)]
-    schedule: serde_json::Value,
+    schedule: Json<Schedule>,
     #[diesel(sql_type = Jsonb)]
-    settings: serde_json::Value,
+    settings: Json<Settings>,
     #[diesel(sql_type = Text)]
     from_email: String,
     #[diesel(sql_type = Text)]
@@ -52,24 +57,16 @@ pub(super) async fn ask(mut conn: &AsyncPgConnection, key: CampaignKey) -> Store
     let sql = "SELECT version, (SELECT muster_now()) AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
                WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) AND enrollment_state = 'done'";
     let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(&mut conn).await.optional().store()?;
-    row.map(|mut row| {
-        let schedule = serde_json::from_value(row.schedule.take()).map_err(|_| corrupt(key, "schedule"))?;
-        let settings = serde_json::from_value(row.settings.take()).map_err(|_| corrupt(key, "settings"))?;
-        Ok(Gate { now: row.now, schedule, settings, version: row.version, row })
+    row.map(|row| {
+        Ok(Gate {
+            now: row.now,
+            schedule: row.schedule.or(|| corrupt(key, "schedule"))?,
+            settings: row.settings.or(|| corrupt(key, "settings"))?,
+            version: row.version,
+            from: From { email: row.from_email, name: row.from_name, reply_to_email: row.reply_to_email },
+        })
     })
     .transpose()
-}
-
-/// The same, asked when a transaction is opened.
-pub(super) struct Ask(pub(super) CampaignKey);
-
-#[async_trait]
-impl First for Ask {
-    type Answer = Option<Gate>;
-
-    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Option<Gate>> {
-        ask(conn, self.0).await
-    }
 }
 
 impl Gate {
@@ -99,10 +96,10 @@ impl Gate {
 
     /// Whom its mails are from.
     pub(super) fn sender(self, key: CampaignKey) -> StoreResult<Sender> {
-        let reply_to = self.row.reply_to_email.as_deref().map(EmailAddress::parse).transpose();
+        let reply_to = self.from.reply_to_email.as_deref().map(EmailAddress::parse).transpose();
         Ok(Sender {
-            from_email: EmailAddress::parse(&self.row.from_email).map_err(|_| corrupt(key, "from_email"))?,
-            from_name: self.row.from_name,
+            from_email: EmailAddress::parse(&self.from.email).map_err(|_| corrupt(key, "from_email"))?,
+            from_name: self.from.name,
             reply_to: reply_to.map_err(|_| corrupt(key, "reply_to_email"))?,
             unsubscribe: self.settings.unsubscribe_enabled,
             track_opens: self.settings.track_opens,

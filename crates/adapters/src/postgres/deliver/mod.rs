@@ -25,9 +25,10 @@ mod rows;
 
 use super::PgStore;
 use super::prepared::Prepared;
-use super::tx::{First, Patience, PgTx, Role};
+use super::tx::{Patience, PgTx, Role};
 use async_trait::async_trait;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
+use diesel_async::AsyncPgConnection;
 use muster_domain::model::delivery::{Attempt, LEASE, RetryPolicy};
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::delivery::{
@@ -78,7 +79,11 @@ async fn open(store: &PgStore, tenant: TenantNo) -> StoreResult<PgTx> {
 }
 
 /// Opens one, and asks `first` in the same flight.
-async fn open_asking<F: First>(store: &PgStore, tenant: TenantNo, first: &F) -> StoreResult<(PgTx, F::Answer)> {
+async fn open_asking<T>(
+    store: &PgStore,
+    tenant: TenantNo,
+    first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+) -> StoreResult<(PgTx, T)> {
     store.open_asking(Role::App(tenant), Patience::Delivery, first).await
 }
 

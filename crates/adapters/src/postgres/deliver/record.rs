@@ -78,7 +78,8 @@ async fn lock_outcomes(
         return Ok((tx, exits, locked));
     }
     let attempts: Vec<Attempt> = outcomes.keys().copied().collect();
-    let (tx, locked) = open_asking(store, key.tenant, &rows::Lock { key, attempts: &attempts }).await?;
+    let attempts = attempts.as_slice();
+    let (tx, locked) = open_asking(store, key.tenant, async move |conn| rows::lock(conn, key, attempts).await).await?;
     Ok((tx, Exits::default(), locked))
 }
 

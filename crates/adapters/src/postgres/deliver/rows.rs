@@ -3,8 +3,6 @@
 use super::{bind_attempts, bind_campaign};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::prepared::{Prepared, prepared};
-use crate::postgres::tx::First;
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, CChar, Integer, SmallInt, Timestamptz};
@@ -87,21 +85,6 @@ pub(super) async fn lock(
     attempts: impl IntoIterator<Item = &Attempt>,
 ) -> StoreResult<Vec<OutboxRow>> {
     load(conn, bind_attempts(prepared(LOCK), key, attempts)).await
-}
-
-/// The same, asked when a transaction is opened.
-pub(super) struct Lock<'a> {
-    pub(super) key: CampaignKey,
-    pub(super) attempts: &'a [Attempt],
-}
-
-#[async_trait]
-impl First for Lock<'_> {
-    type Answer = Vec<OutboxRow>;
-
-    async fn ask(&self, conn: &AsyncPgConnection) -> StoreResult<Vec<OutboxRow>> {
-        lock(conn, self.key, self.attempts).await
-    }
 }
 
 /// Locks sends whose lease is over and which nobody else holds, enrollments first.

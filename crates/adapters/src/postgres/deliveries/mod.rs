@@ -29,7 +29,7 @@ impl DeliveryRepo for PgUnit {
         limit: i64,
     ) -> StoreResult<Vec<DeliveryView>> {
         let of = self.of();
-        list::list(self.conn(), of, filter, after, limit).await
+        list::list(self.conn().await?, of, filter, after, limit).await
     }
 
     async fn find(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>> {
@@ -37,14 +37,14 @@ impl DeliveryRepo for PgUnit {
         if key.tenant != of.tenant {
             return Ok(None);
         }
-        list::find(self.conn(), of, key).await
+        list::find(self.conn().await?, of, key).await
     }
 
     async fn find_for_update(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>> {
         if key.tenant != self.of().tenant {
             return Ok(None);
         }
-        list::hold(self.conn(), key).await?;
+        list::hold(self.conn().await?, key).await?;
         self.find(key).await
     }
 
@@ -57,11 +57,11 @@ impl DeliveryRepo for PgUnit {
     ) -> StoreResult<bool> {
         let entries = match resolution {
             Resolution::Resend => {
-                let over = again::lock_campaign(self.conn(), key.campaign_key()).await?;
-                again::one(self.conn(), key, over, evidence, now).await?
+                let over = again::lock_campaign(self.conn().await?, key.campaign_key()).await?;
+                again::one(self.conn().await?, key, over, evidence, now).await?
             }
             Resolution::Sent | Resolution::Failed | Resolution::Drop => {
-                settle::settle(self.conn(), key.campaign_key(), &[key], resolution, evidence, now).await?
+                settle::settle(self.conn().await?, key.campaign_key(), &[key], resolution, evidence, now).await?
             }
         };
         let done = !entries.steps.is_empty();
@@ -71,12 +71,12 @@ impl DeliveryRepo for PgUnit {
 
     async fn hold_doubts(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<BTreeSet<DeliveryKey>> {
         let tenant = self.of().tenant;
-        settle::hold_doubts(self.conn(), tenant, keys).await
+        settle::hold_doubts(self.conn().await?, tenant, keys).await
     }
 
     async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()> {
         let tenant = self.of().tenant;
-        let entries = settle::settle_heard(self.conn(), tenant, doubts, now).await?;
+        let entries = settle::settle_heard(self.conn().await?, tenant, doubts, now).await?;
         self.post(entries);
         Ok(())
     }
@@ -89,8 +89,8 @@ impl DeliveryRepo for PgUnit {
         now: DateTime<Utc>,
     ) -> StoreResult<i64> {
         let over = campaign.status() == Status::Completed;
-        let entries = again::all(self.conn(), campaign.key(), endings, over, evidence, now).await?;
-        books::post(self.conn(), campaign.key(), &entries).await?;
+        let entries = again::all(self.conn().await?, campaign.key(), endings, over, evidence, now).await?;
+        books::post(self.conn().await?, campaign.key(), &entries).await?;
         Ok(entries.steps.values().map(|line| line.pending).sum())
     }
 
@@ -100,7 +100,7 @@ impl DeliveryRepo for PgUnit {
         )
         .bind::<Integer, _>(campaign.tenant.0)
         .bind::<Integer, _>(campaign.no.0)
-        .execute(self.conn())
+        .execute(self.conn().await?)
         .await
         .store()?;
         Ok(())

@@ -67,7 +67,7 @@ pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> St
     statement.bind(Bind::Int(of.tenant.0)).push(" AND workspace_no = ").bind(Bind::Int(of.workspace.0));
     statement.push(") AS l WHERE s.tenant_no = ").bind(Bind::Int(of.tenant.0));
     statement.push(" AND s.segment_no = ").bind(Bind::Int(campaign.segment.0));
-    let row: AudienceRow = statement.into_prepared().get_result(unit.conn()).await.store()?;
+    let row: AudienceRow = statement.into_prepared().get_result(unit.conn().await?).await.store()?;
     let mark = ContactNo(row.mark);
     let total = match (row.listed, read(row.rules)?) {
         (Some(listed), _) => listed,
@@ -82,7 +82,7 @@ async fn count_matching(unit: &mut PgUnit, rules: &Rule, mark: ContactNo) -> Sto
     let mut statement = Statement::new("SELECT count(*) AS n");
     push_from(&mut statement, unit.of(), members);
     statement.push(" AND ").push(members.number()).push(" <= ").bind(Bind::BigInt(mark.0));
-    let total: Count = statement.into_query().get_result(unit.conn()).await.store()?;
+    let total: Count = statement.into_query().get_result(unit.conn().await?).await.store()?;
     Ok(total.n)
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn begin_enrolling(
             (EnrollmentState::Running, audience.total)
         }
     };
-    note(unit.conn(), campaign, AudienceCount { total, ..audience }, 0, state).await
+    note(unit.conn().await?, campaign, AudienceCount { total, ..audience }, 0, state).await
 }
 
 /// What a launch is to know of itself: its mark and total, and how far it has come.
@@ -134,7 +134,7 @@ pub(super) async fn enroll_at_once(
 ) -> StoreResult<Chunk> {
     let of = unit.of();
     let campaign = entry.campaign;
-    let conn: &AsyncPgConnection = unit.conn();
+    let conn: &AsyncPgConnection = unit.conn().await?;
     let ((), rules) = try_join!(run(conn, PATIENCE), rules(conn, campaign))?;
     let members = members(rules.as_ref(), campaign.segment);
     let wanted = Wanted { of, members, audience: audience.total, after: 0, mark: audience.mark.0, limit };
@@ -172,7 +172,7 @@ struct CursorRow {
 pub(super) async fn enroll_chunk(unit: &mut PgUnit, entry: Entry<'_>, limit: i64) -> StoreResult<Chunk> {
     let of = unit.of();
     let campaign = entry.campaign;
-    let conn: &AsyncPgConnection = unit.conn();
+    let conn: &AsyncPgConnection = unit.conn().await?;
     let ((), at) = try_join!(run(conn, PATIENCE), cursor(conn, campaign))?;
     let Some(at) = at else { return Ok(Chunk { enrolled: 0, done: true }) };
     let rules = read(at.rules)?;

@@ -64,13 +64,13 @@ impl EnrollmentRepo for PgUnit {
     }
 
     async fn end_all(&mut self, campaign: &Campaign, now: DateTime<Utc>) -> StoreResult<()> {
-        locks::exclude(self.conn(), Lock::Campaign(campaign.no)).await?;
-        let entries = end_all::end_all(self.conn(), campaign.key(), now).await?;
-        books::post(self.conn(), campaign.key(), &entries).await
+        locks::exclude(self.conn().await?, Lock::Campaign(campaign.no)).await?;
+        let entries = end_all::end_all(self.conn().await?, campaign.key(), now).await?;
+        books::post(self.conn().await?, campaign.key(), &entries).await
     }
 
     async fn barrier(&mut self, campaign: &Campaign) -> StoreResult<()> {
-        locks::exclude(self.conn(), Lock::Campaign(campaign.no)).await
+        locks::exclude(self.conn().await?, Lock::Campaign(campaign.no)).await
     }
 
     async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64> {
@@ -78,7 +78,7 @@ impl EnrollmentRepo for PgUnit {
             prepared("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's'")
                 .bind::<Integer, _>(campaign.tenant.0)
                 .bind::<Integer, _>(campaign.no.0)
-                .get_result(self.conn())
+                .get_result(self.conn().await?)
                 .await
                 .store()?;
         Ok(count.n)
@@ -89,17 +89,17 @@ impl EnrollmentRepo for PgUnit {
             prepared("SELECT EXISTS (SELECT 1 FROM outbox WHERE tenant_no = $1 AND campaign_no = $2) AS yes")
                 .bind::<Integer, _>(campaign.tenant.0)
                 .bind::<Integer, _>(campaign.no.0)
-                .get_result(self.conn())
+                .get_result(self.conn().await?)
                 .await
                 .store()?;
         Ok(answer.yes)
     }
 
     async fn balance(&mut self, campaign: &Campaign) -> StoreResult<Balance> {
-        balance::booked(self.conn(), campaign.key()).await
+        balance::booked(self.conn().await?, campaign.key()).await
     }
 
     async fn recount(&mut self, campaign: &Campaign) -> StoreResult<Balance> {
-        balance::counted(self.conn(), campaign.key()).await
+        balance::counted(self.conn().await?, campaign.key()).await
     }
 }

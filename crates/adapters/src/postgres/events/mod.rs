@@ -29,7 +29,7 @@ use uuid::Uuid;
 impl EventRepo for PgUnit {
     async fn record(&mut self, events: &[EngagementEvent]) -> StoreResult<EventReport> {
         let tenant = self.of().tenant;
-        let (report, entries) = record(self.conn(), tenant, events).await?;
+        let (report, entries) = record(self.conn().await?, tenant, events).await?;
         self.post(entries);
         Ok(report)
     }

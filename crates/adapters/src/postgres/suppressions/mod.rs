@@ -54,7 +54,7 @@ impl SuppressionRepo for PgUnit {
         if let Some(after) = after {
             query = query.filter(suppressions::entry.gt(after));
         }
-        let rows: Vec<SuppressionRow> = query.load(self.conn()).await.store()?;
+        let rows: Vec<SuppressionRow> = query.load(self.conn().await?).await.store()?;
         rows.into_iter().map(Suppression::try_from).collect()
     }
 
@@ -69,7 +69,7 @@ impl SuppressionRepo for PgUnit {
 
     async fn covering(&mut self, email: &EmailAddress) -> StoreResult<Vec<Suppression>> {
         let tenant = self.of().tenant;
-        let rows = cover::covering(self.conn(), tenant, vec![email.key()]).await?;
+        let rows = cover::covering(self.conn().await?, tenant, vec![email.key()]).await?;
         rows.into_iter().map(cover::CoverRow::into_suppression).collect()
     }
 
@@ -112,11 +112,11 @@ impl SuppressionRepo for PgUnit {
         let key = what.key();
         let lifted = diesel::delete(suppressions::table)
             .filter(suppressions::tenant_no.eq(tenant.0).and(suppressions::entry.eq(&key)))
-            .execute(self.conn())
+            .execute(self.conn().await?)
             .await
             .store()?;
         let recognised = match what {
-            Suppressible::Address(_) => erased::lift(self.conn(), tenant, &key).await?,
+            Suppressible::Address(_) => erased::lift(self.conn().await?, tenant, &key).await?,
             Suppressible::Domain(_) => false,
         };
         Ok(lifted == 1 || recognised)
@@ -152,7 +152,7 @@ impl PgUnit {
         let row: Option<SuppressionRow> = suppressions::table
             .filter(suppressions::tenant_no.eq(tenant.0).and(suppressions::entry.eq(domain.as_str())))
             .select(SuppressionRow::as_select())
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;
@@ -178,10 +178,10 @@ impl PgUnit {
     /// is committed, then ends what is open for the addresses that are new. The keys of what was added.
     async fn put_all(&mut self, entries: &[NewSuppression], now: DateTime<Utc>) -> StoreResult<(Vec<String>, Exits)> {
         let tenant = self.of().tenant;
-        locks::exclude(self.conn(), Lock::Tenant(tenant)).await?;
-        let added = insert::insert(self.conn(), tenant, entries, now).await?;
+        locks::exclude(self.conn().await?, Lock::Tenant(tenant)).await?;
+        let added = insert::insert(self.conn().await?, tenant, entries, now).await?;
         let addresses: Vec<String> = added.iter().filter(|key| key.contains('@')).cloned().collect();
-        let contacts = hold::hold(self.conn(), tenant, &addresses, None).await?;
+        let contacts = hold::hold(self.conn().await?, tenant, &addresses, None).await?;
         let exits = self.exit(&contacts, ExitReason::Suppressed, now).await?;
         Ok((added, exits))
     }
@@ -189,6 +189,6 @@ impl PgUnit {
     async fn exit(&mut self, contacts: &[ContactNo], reason: ExitReason, now: DateTime<Utc>) -> StoreResult<Exits> {
         let tenant = self.of().tenant;
         let leaving = Leaving { tenant, contacts, campaign: None, reason, now };
-        exit_open_enrollments(self.conn(), leaving).await
+        exit_open_enrollments(self.conn().await?, leaving).await
     }
 }

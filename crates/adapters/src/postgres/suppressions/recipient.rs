@@ -33,7 +33,7 @@ impl PgUnit {
         let Stop { delivery, mailed_at, reason, leaving, now } = stop;
         let tenant = self.of().tenant;
         let Some(email) = self.address_of(delivery).await? else { return Ok(None) };
-        let contacts = hold::hold(self.conn(), tenant, &[email.key()], Some(delivery.contact)).await?;
+        let contacts = hold::hold(self.conn().await?, tenant, &[email.key()], Some(delivery.contact)).await?;
         // It had another address, or was erased, before it could be locked.
         if !contacts.contains(&delivery.contact) {
             return Err(StoreError::Conflict);
@@ -43,11 +43,11 @@ impl PgUnit {
         {
             return Ok(None);
         }
-        let source = source_of(self.conn(), delivery.campaign_key()).await?;
+        let source = source_of(self.conn().await?, delivery.campaign_key()).await?;
         let new = NewSuppression { what: Suppressible::Address(email), reason, source };
-        let added = !insert::insert(self.conn(), tenant, &[new], now).await?.is_empty();
+        let added = !insert::insert(self.conn().await?, tenant, &[new], now).await?.is_empty();
         let leaving = Leaving { tenant, contacts: &contacts, campaign: None, reason: leaving, now };
-        let exits = exit_open_enrollments(self.conn(), leaving).await?;
+        let exits = exit_open_enrollments(self.conn().await?, leaving).await?;
         self.post(exits.into_entries());
         Ok(Some(added))
     }
@@ -57,7 +57,7 @@ impl PgUnit {
         let changed_at: Option<DateTime<Utc>> = contacts::table
             .filter(contacts::tenant_no.eq(delivery.tenant.0).and(contacts::contact_no.eq(delivery.contact.0)))
             .select(contacts::email_changed_at)
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .store()?;
         Ok(changed_at.is_some_and(|changed_at| changed_at > mailed_at))
@@ -68,7 +68,7 @@ impl PgUnit {
         let email: Option<Option<String>> = contacts::table
             .filter(contacts::tenant_no.eq(delivery.tenant.0).and(contacts::contact_no.eq(delivery.contact.0)))
             .select(contacts::email)
-            .first(self.conn())
+            .first(self.conn().await?)
             .await
             .optional()
             .store()?;

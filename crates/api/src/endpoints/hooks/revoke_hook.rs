@@ -25,6 +25,6 @@ impl From<RevokeHookError> for Problem {
 )]
 #[delete("/hooks/{id}")]
 pub(crate) async fn revoke_hook(caller: Can<AdminScope>, InPath(id): InPath<HookId>) -> Answer {
-    caller.read(async |tx| story::revoke_hook(tx, id).await).await?;
+    caller.change(async |tx| story::revoke_hook(tx, id).await).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -25,7 +25,7 @@ impl From<RevokeKeyError> for Problem {
 )]
 #[delete("/keys/{id}")]
 pub(crate) async fn revoke_key(caller: Can<AdminScope>, InPath(id): InPath<KeyId>) -> Answer {
-    let prefix = caller.read(async |tx| story::revoke_key(tx, id).await).await?;
+    let prefix = caller.change(async |tx| story::revoke_key(tx, id).await).await?;
     caller.state.authenticator.forget(&prefix);
     Ok(HttpResponse::NoContent().finish())
 }

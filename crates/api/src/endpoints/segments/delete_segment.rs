@@ -30,6 +30,6 @@ impl From<DeleteSegmentError> for Problem {
 )]
 #[delete("/segments/{id}")]
 pub(crate) async fn delete_segment(caller: Can<AudienceWrite>, InPath(id): InPath<SegmentId>) -> Answer {
-    caller.read(async |tx| story::delete_segment(tx, id).await).await?;
+    caller.change(async |tx| story::delete_segment(tx, id).await).await?;
     Ok(HttpResponse::NoContent().finish())
 }

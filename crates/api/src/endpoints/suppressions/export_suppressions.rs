@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, get, web};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use muster_domain::model::suppression::Suppression;
-use muster_domain::ports::store::{StoreError, Workspace, in_tx};
+use muster_domain::ports::store::{StoreError, Workspace, in_read_only_tx};
 use muster_domain::usecases::list_suppressions as story;
 
 /// So many entries are read and held at once.
@@ -85,7 +85,8 @@ impl Pages {
     async fn read(&mut self) -> Result<Vec<Suppression>, StoreError> {
         let after = self.after.take();
         let store = &*self.state.store;
-        let rows = in_tx(store, self.of, async |tx| story::list_suppressions(tx, None, after, PAGE).await).await?;
+        let rows =
+            in_read_only_tx(store, self.of, async |tx| story::list_suppressions(tx, None, after, PAGE).await).await?;
         self.done = rows.len() < PAGE as usize;
         self.after = rows.last().and_then(|row| row.entry.key()).map(str::to_owned);
         Ok(rows)

@@ -59,6 +59,6 @@ pub(crate) async fn lift_suppression_by_email(caller: Can<AudienceWrite>, query:
 }
 
 async fn lift(caller: &Can<AudienceWrite>, what: &Suppressible) -> Answer {
-    let lifted = caller.read(async |tx| story::lift_suppression(tx, what).await).await?;
+    let lifted = caller.change(async |tx| story::lift_suppression(tx, what).await).await?;
     if lifted { Ok(HttpResponse::NoContent().finish()) } else { Err(Problem::NotFound) }
 }
