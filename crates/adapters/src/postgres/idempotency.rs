@@ -41,7 +41,7 @@ impl TryFrom<MentionRow> for Mention {
         let at = row.created_at;
         let corrupt = |column| StoreError::Corrupt { table: "idempotency_keys", column, id: at.to_string() };
         let status = u16::try_from(row.status).map_err(|_| corrupt("status"))?;
-        let headers = row.headers.or(|| corrupt("headers"))?;
+        let headers = row.headers.ok_or_else(|| corrupt("headers"))?;
         let answer = StoredAnswer { status, headers, body: row.body };
         Ok(Mention { key: row.key, stored_at: row.created_at, answer })
     }
@@ -111,7 +111,7 @@ impl IdempotencyRepo for PgUnit {
         let corrupt = |column| StoreError::Corrupt { table: "idempotency_keys", column, id: format!("lock {number}") };
         Ok(Claim::Answered(StoredAnswer {
             status: u16::try_from(status).map_err(|_| corrupt("status"))?,
-            headers: headers.or(|| corrupt("headers"))?,
+            headers: headers.ok_or_else(|| corrupt("headers"))?,
             body,
         }))
     }

@@ -13,7 +13,7 @@ pub(crate) struct Json<T>(serde_json::Result<T>);
 
 impl<T> Json<T> {
     /// The value, or what `corrupt` makes of a row without one.
-    pub(crate) fn or<E>(self, corrupt: impl FnOnce() -> E) -> std::result::Result<T, E> {
+    pub(crate) fn ok_or_else<E>(self, corrupt: impl FnOnce() -> E) -> std::result::Result<T, E> {
         self.0.map_err(|_| corrupt())
     }
 }
@@ -43,7 +43,7 @@ mod tests {
         let columns = diesel::dsl::sql::<(Jsonb, Jsonb)>("'[1, 2, 300]'::jsonb, '{\"ä\": null}'::jsonb");
         let (numbers, other): (Json<Vec<u16>>, Json<Vec<u16>>) =
             diesel::select(columns).get_result(&mut conn).await.unwrap();
-        assert_eq!(numbers.or(|| "corrupt"), Ok(vec![1, 2, 300]));
-        assert_eq!(other.or(|| "corrupt"), Err("corrupt"));
+        assert_eq!(numbers.ok_or_else(|| "corrupt"), Ok(vec![1, 2, 300]));
+        assert_eq!(other.ok_or_else(|| "corrupt"), Err("corrupt"));
     }
 }

@@ -1,7 +1,7 @@
 //! The pool, and opening transactions from it.
 
 use super::sequences::SequenceCache;
-use super::tx::{Patience, PgTx, Role, SESSION};
+use super::tx::{NotBegun, Patience, PgTx, Role, SESSION};
 use super::unit::PgUnit;
 use async_trait::async_trait;
 use diesel::{ConnectionError, ConnectionResult};
@@ -75,8 +75,9 @@ impl PgStore {
                 self.pool.get().await.map_err(|error| StoreError::Unavailable(Box::new(Absent::from(&error))))?;
             let fresh = diesel_async::pooled_connection::deadpool::Object::metrics(&conn).recycle_count == 0;
             match PgTx::begin(conn, role, patience, first.clone()).await {
-                Err(StoreError::Unavailable(_)) if !fresh && tries > 0 => tries -= 1,
-                other => return other,
+                Ok(begun) => return Ok(begun),
+                Err(NotBegun::Lost(_)) if !fresh && tries > 0 => tries -= 1,
+                Err(NotBegun::Lost(error) | NotBegun::Refused(error)) => return Err(error),
             }
         }
     }

@@ -54,7 +54,7 @@ pub(crate) async fn of(
         column: "steps",
         id: format!("{}/{}", campaign.campaign.0, version.0),
     };
-    let sequence = Arc::new(steps.ok_or_else(corrupt)?.or(corrupt)?);
+    let sequence = Arc::new(steps.ok_or_else(corrupt)?.ok_or_else(corrupt)?);
     cache.put((campaign, version), Arc::clone(&sequence));
     Ok(sequence)
 }

@@ -69,8 +69,16 @@ pub(crate) struct PgTx {
     role: Role,
 }
 
+/// Why there is no transaction.
+pub(super) enum NotBegun {
+    /// The database is there and said no, or took too long: it would again.
+    Refused(StoreError),
+    /// The connection is dead, and given back to nobody.
+    Lost(StoreError),
+}
+
 impl PgTx {
-    /// Opens a transaction on `conn` and asks `first`, in one flight; a connection that is dead is given back to nobody.
+    /// Opens a transaction on `conn` and asks `first`, in one flight.
     ///
     /// What is asked must only read, or lock, and send all it sends in its first poll: should `BEGIN` itself be refused, it
     /// runs outside.
@@ -79,17 +87,14 @@ impl PgTx {
         role: Role,
         patience: Patience,
         first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
-    ) -> StoreResult<(Self, T)> {
+    ) -> Result<(Self, T), NotBegun> {
         let mut tx = Self { conn, role };
         match tx.begin_asking(&role.begin_sql(patience), first).await {
             Ok(asked) => Ok((tx, asked)),
+            Err(error) if tx.undo().await.is_ok() => Err(NotBegun::Refused(error)),
             Err(error) => {
-                if let StoreError::Unavailable(_) = error {
-                    drop(Object::take(tx.conn));
-                } else {
-                    let _ = tx.rollback().await;
-                }
-                Err(error)
+                drop(Object::take(tx.conn));
+                Err(NotBegun::Lost(error))
             }
         }
     }
@@ -142,6 +147,10 @@ impl PgTx {
 
     /// Undoes it.
     pub(crate) async fn rollback(mut self) -> StoreResult<()> {
+        self.undo().await
+    }
+
+    async fn undo(&mut self) -> StoreResult<()> {
         AnsiTransactionManager::rollback_transaction(&mut *self.conn).await.store()
     }
 }

@@ -22,7 +22,7 @@ use muster_domain::ports::hooks::HookRepo;
 use muster_domain::ports::idempotency::IdempotencyRepo;
 use muster_domain::ports::keys::KeyRepo;
 use muster_domain::ports::segments::SegmentRepo;
-use muster_domain::ports::store::{StoreResult, UnitOfWork, Workspace};
+use muster_domain::ports::store::{StoreError, StoreResult, UnitOfWork, Workspace};
 use muster_domain::ports::suppressions::SuppressionRepo;
 use std::collections::BTreeMap;
 
@@ -30,8 +30,7 @@ use std::collections::BTreeMap;
 pub struct PgUnit {
     store: PgStore,
     role: Role,
-    /// None before the first statement.
-    tx: Option<PgTx>,
+    state: State,
     of: Workspace,
     now: Option<DateTime<Utc>>,
     /// What the commit posts, and as much of it as there was at the savepoint.
@@ -39,21 +38,31 @@ pub struct PgUnit {
     saved: Entries,
 }
 
+enum State {
+    /// Nothing was asked yet.
+    Unopened,
+    Open(Box<PgTx>),
+    /// What was asked first failed, and the transaction with it.
+    Failed,
+}
+
 type Entries = BTreeMap<CampaignNo, BookEntries>;
 
 impl PgUnit {
     /// A transaction under `role` that is still to be opened.
     pub(crate) fn new(store: PgStore, role: Role, of: Workspace) -> Self {
-        Self { store, role, tx: None, of, now: None, entries: Entries::new(), saved: Entries::new() }
+        Self { store, role, state: State::Unopened, of, now: None, entries: Entries::new(), saved: Entries::new() }
     }
 
     /// The connection, under the application's role and the tenant of [`PgUnit::of`].
     pub(crate) async fn conn(&mut self) -> StoreResult<&mut AsyncPgConnection> {
-        if self.tx.is_none() {
-            self.tx = Some(self.store.open(self.role, Patience::Request).await?);
+        if let State::Unopened = self.state {
+            self.ask(async |_: &AsyncPgConnection| Ok(())).await?;
         }
-        // Opened above at the latest.
-        self.tx.as_deref_mut().ok_or_else(|| super::internal("a transaction that is not open"))
+        match &mut self.state {
+            State::Open(tx) => Ok(tx),
+            State::Unopened | State::Failed => Err(failed_before()),
+        }
     }
 
     /// Asks what only reads or locks. When it is the first that is asked, the transaction opens in the same flight: see
@@ -62,12 +71,16 @@ impl PgUnit {
         &mut self,
         ask: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
     ) -> StoreResult<T> {
-        if let Some(tx) = &self.tx {
-            return ask(tx).await;
+        match &self.state {
+            State::Open(tx) => ask(tx).await,
+            State::Failed => Err(failed_before()),
+            State::Unopened => {
+                self.state = State::Failed;
+                let (tx, answer) = self.store.open_asking(self.role, Patience::Request, ask).await?;
+                self.state = State::Open(Box::new(tx));
+                Ok(answer)
+            }
         }
-        let (tx, answer) = self.store.open_asking(self.role, Patience::Request, ask).await?;
-        self.tx = Some(tx);
-        Ok(answer)
     }
 
     /// Whose rows this is about. The tenant is enforced by the database, the workspace by the statements here.
@@ -103,6 +116,11 @@ impl PgUnit {
         }
         Ok(())
     }
+}
+
+/// Nothing goes on in a transaction after its first failure, as the server has it for each later one.
+fn failed_before() -> StoreError {
+    super::internal("the transaction failed before")
 }
 
 diesel::define_sql_function! {
@@ -174,20 +192,21 @@ impl UnitOfWork for PgUnit {
 
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {
         let posted = self.post_entries().await;
-        match (self.tx, posted) {
-            (Some(tx), Ok(())) => tx.commit().await,
-            (Some(tx), Err(error)) => {
+        match (self.state, posted) {
+            (State::Open(tx), Ok(())) => tx.commit().await,
+            (State::Open(tx), Err(error)) => {
                 let _ = tx.rollback().await;
                 Err(error)
             }
-            (None, posted) => posted,
+            (State::Failed, _) => Err(failed_before()),
+            (State::Unopened, posted) => posted,
         }
     }
 
     async fn rollback(self: Box<Self>) -> StoreResult<()> {
-        match self.tx {
-            Some(tx) => tx.rollback().await,
-            None => Ok(()),
+        match self.state {
+            State::Open(tx) => tx.rollback().await,
+            State::Unopened | State::Failed => Ok(()),
         }
     }
 }
@@ -219,20 +238,24 @@ mod tests {
         (database, store)
     }
 
-    fn unit(store: &PgStore) -> Box<PgUnit> {
-        Box::new(PgUnit::new(store.clone(), Role::App(OF.tenant), OF))
+    fn unit(store: &PgStore) -> PgUnit {
+        PgUnit::new(store.clone(), Role::App(OF.tenant), OF)
+    }
+
+    async fn commit(unit: PgUnit) -> StoreResult<()> {
+        Box::new(unit).commit().await
     }
 
     #[tokio::test]
     async fn a_unit_takes_a_connection_with_its_first_statement_and_keeps_it_to_its_end() {
         let (_database, store) = store().await;
-        let (idle, mut first, mut second) = (unit(&store), unit(&store), unit(&store));
+        let (idle, mut first, mut second, mut third) = (unit(&store), unit(&store), unit(&store), unit(&store));
         first.now().await.unwrap();
-        assert!(matches!(second.now().await, Err(muster_domain::ports::store::StoreError::Unavailable(_))));
-        first.commit().await.unwrap();
-        second.conn().await.unwrap();
-        second.rollback().await.unwrap();
-        idle.commit().await.unwrap();
+        assert!(matches!(second.now().await, Err(StoreError::Unavailable(_))), "the only connection is taken");
+        commit(first).await.unwrap();
+        third.conn().await.unwrap();
+        commit(third).await.unwrap();
+        commit(idle).await.unwrap();
     }
 
     /// Ends every other session, while this thread looks at none of its connections.
@@ -249,14 +272,37 @@ mod tests {
         for asked_first in [true, false] {
             let mut before = unit(&store);
             let died = before.ask(backend).await.unwrap();
-            before.commit().await.unwrap();
+            commit(before).await.unwrap();
             end_sessions_unseen(&database);
             let mut unit = unit(&store);
             if !asked_first {
                 unit.conn().await.unwrap();
             }
             assert_ne!(unit.ask(backend).await.unwrap(), died);
-            unit.commit().await.unwrap();
+            commit(unit).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_first_question_that_takes_too_long_is_asked_once_and_ends_the_unit_and_not_the_connection() {
+        let (database, store) = store().await;
+        let mut before = unit(&store);
+        let alive = before.ask(backend).await.unwrap();
+        before.conn().await.unwrap().batch_execute("SET SESSION statement_timeout = '100ms'").await.unwrap();
+        commit(before).await.unwrap();
+        database.run_sql("CREATE SEQUENCE asked; GRANT USAGE ON SEQUENCE asked TO muster_app").await;
+        let slow = async |mut conn: &AsyncPgConnection| {
+            conn.batch_execute("SELECT nextval('asked'), pg_sleep(60)").await.store()
+        };
+        let mut unit = unit(&store);
+        assert!(matches!(unit.ask(slow).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(unit.conn().await, Err(StoreError::Internal(_))));
+        assert!(matches!(unit.ask(backend).await, Err(StoreError::Internal(_))));
+        assert!(matches!(commit(unit).await, Err(StoreError::Internal(_))));
+        let mut after = super::tests::unit(&store);
+        assert_eq!(after.ask(backend).await.unwrap(), alive);
+        after.conn().await.unwrap().batch_execute("SELECT nextval('asked')").await.unwrap();
+        commit(after).await.unwrap();
+        database.run_sql("SELECT 1 / (last_value = 2)::int FROM asked").await;
     }
 }

@@ -195,7 +195,7 @@ where
     E: From<StoreError>,
     F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
 {
-    end(store.begin(of).await?, story).await
+    tell(store.begin(of).await?, story).await
 }
 
 /// Runs `story`, which only reads, in a transaction of `of`.
@@ -204,10 +204,10 @@ where
     E: From<StoreError>,
     F: AsyncFnOnce(&mut Tx) -> Result<T, E>,
 {
-    end(store.begin_read_only(of).await?, story).await
+    tell(store.begin_read_only(of).await?, story).await
 }
 
-async fn end<T, E: From<StoreError>>(mut tx: Tx, story: impl AsyncFnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
+async fn tell<T, E: From<StoreError>>(mut tx: Tx, story: impl AsyncFnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
     match story(&mut tx).await {
         Ok(value) => {
             tx.commit().await?;

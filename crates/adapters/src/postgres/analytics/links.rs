@@ -86,7 +86,7 @@ pub(super) async fn sequences(conn: &mut AsyncPgConnection, key: CampaignKey) ->
     .await
     .store()?;
     let read = |row: SequenceRow| {
-        row.steps.or(|| StoreError::Corrupt {
+        row.steps.ok_or_else(|| StoreError::Corrupt {
             table: "sequence_versions",
             column: "steps",
             id: format!("{}/{}", key.campaign.0, row.version),

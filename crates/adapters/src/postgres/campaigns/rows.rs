@@ -108,8 +108,8 @@ pub(super) fn into_campaign(of: Workspace, (row, segment_id, audience): JoinedRo
             from_email: corrupt.address("from_email", &row.from_email)?,
             from_name: row.from_name,
             reply_to_email: row.reply_to_email.map(|text| corrupt.address("reply_to_email", &text)).transpose()?,
-            schedule: row.schedule.or(|| corrupt.column("schedule"))?,
-            settings: row.settings.or(|| corrupt.column("settings"))?,
+            schedule: row.schedule.ok_or_else(|| corrupt.column("schedule"))?,
+            settings: row.settings.ok_or_else(|| corrupt.column("settings"))?,
         },
     })
 }

@@ -47,7 +47,7 @@ pub(super) fn stored(
         column: "steps",
         id: format!("{}/{}", campaign.id, version.0),
     };
-    steps.ok_or_else(corrupt)?.or(corrupt)
+    steps.ok_or_else(corrupt)?.ok_or_else(corrupt)
 }
 
 /// Every step that keeps its number.

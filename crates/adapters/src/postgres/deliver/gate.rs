@@ -23,10 +23,10 @@ pub(super) struct Gate {
     pub(super) settings: Settings,
     /// The campaign's version, which rises with every change of the above.
     version: i32,
-    from: From,
+    from: FromHeader,
 }
 
-struct From {
+struct FromHeader {
     email: String,
     name: String,
     reply_to_email: Option<String>,
@@ -60,10 +60,10 @@ pub(super) async fn ask(mut conn: &AsyncPgConnection, key: CampaignKey) -> Store
     row.map(|row| {
         Ok(Gate {
             now: row.now,
-            schedule: row.schedule.or(|| corrupt(key, "schedule"))?,
-            settings: row.settings.or(|| corrupt(key, "settings"))?,
+            schedule: row.schedule.ok_or_else(|| corrupt(key, "schedule"))?,
+            settings: row.settings.ok_or_else(|| corrupt(key, "settings"))?,
             version: row.version,
-            from: From { email: row.from_email, name: row.from_name, reply_to_email: row.reply_to_email },
+            from: FromHeader { email: row.from_email, name: row.from_name, reply_to_email: row.reply_to_email },
         })
     })
     .transpose()

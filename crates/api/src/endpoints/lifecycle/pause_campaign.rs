@@ -88,7 +88,7 @@ async fn await_begins(caller: &Can<CampaignsLaunch>, id: CampaignId) -> Result<(
 /// Waits until no delivery can begin any more, then for those under way, as long as a caller may be kept waiting.
 async fn settle(caller: &Can<CampaignsLaunch>, campaign: &Campaign) -> Result<i64, Problem> {
     let since = Instant::now();
-    caller.change(async |tx| story::await_begins(tx, campaign).await).await?;
+    caller.read(async |tx| story::await_begins(tx, campaign).await).await?;
     loop {
         let in_flight = caller.read::<_, StoreError>(async |tx| story::in_flight(tx, campaign).await).await?;
         if in_flight == 0 || since.elapsed() >= PATIENCE {
