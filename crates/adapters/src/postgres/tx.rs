@@ -86,7 +86,7 @@ impl PgTx {
         conn: Object<AsyncPgConnection>,
         role: Role,
         patience: Patience,
-        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T>,
     ) -> Result<(Self, T), NotBegun> {
         let mut tx = Self { conn, role };
         match tx.begin_asking(&role.begin_sql(patience), first).await {
@@ -102,7 +102,7 @@ impl PgTx {
     async fn begin_asking<T>(
         &mut self,
         sql: &str,
-        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T> + Clone,
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> StoreResult<T>,
     ) -> StoreResult<T> {
         // Counted as open from here on, so that a begin that nobody waits for does not go back to the pool.
         self.count(TransactionDepthChange::IncreaseDepth)?;
