@@ -7,7 +7,7 @@
 use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
-use super::rows;
+use super::rows::{self, OutboxRow};
 use super::{bind_attempts, lease_ms, open_asking};
 use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
@@ -75,6 +75,12 @@ async fn begin_in(
             }
         }
     }
+    // Enrollments come before the outbox in the order of locks, and all rows of a kind in the order of their keys.
+    let leaving = if suppressed.is_empty() {
+        Vec::new()
+    } else {
+        rows::lock(tx, key, batch.iter().map(|one| &one.attempt)).await?
+    };
     let taken = take(tx, key, &going).await?;
     if !taken.is_empty() {
         let reserved: HashSet<Attempt> = reservations.reserve(&taken).await.into_iter().collect();
@@ -87,7 +93,7 @@ async fn begin_in(
     }
     let firsts: HashSet<Attempt> = batch.iter().filter(|one| one.first).map(|one| one.attempt).collect();
     limits.count(tx, key, report.begun.iter().filter(|attempt| firsts.contains(attempt)).count()).await?;
-    report.closed = end_suppressed(tx, key, &suppressed).await?;
+    report.closed = end_suppressed(tx, key, leaving, &suppressed).await?;
     report.suppressed = suppressed.into_iter().map(|(attempt, _)| attempt).collect();
     Ok(report)
 }
@@ -198,12 +204,14 @@ async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt])
     Ok(going.iter().filter(|attempt| is_taken(attempt)).copied().collect())
 }
 
-async fn end_suppressed(tx: &mut PgTx, key: CampaignKey, suppressed: &[(Attempt, ExitReason)]) -> StoreResult<i64> {
-    if suppressed.is_empty() {
-        return Ok(0);
-    }
+/// Ends those of the locked rows that are suppressed.
+async fn end_suppressed(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    rows: Vec<OutboxRow>,
+    suppressed: &[(Attempt, ExitReason)],
+) -> StoreResult<i64> {
     let reasons: HashMap<Attempt, ExitReason> = suppressed.iter().copied().collect();
-    let rows = rows::lock(tx, key, reasons.keys()).await?;
     let Some(now) = rows.as_slice().first().map(|row| row.now) else { return Ok(0) };
     let endings: Vec<Ending> = rows
         .into_iter()

@@ -36,11 +36,13 @@ struct SettledRow {
 }
 
 /// Turns messages in doubt of these very attempts into sent or failed ones. Their enrollments went on long ago. A message that
-/// was sent once more stays in doubt when only its last attempt turns out to have failed.
+/// was sent once more stays in doubt when only its last attempt turns out to have failed. What the books are to be told is added
+/// to `entries`.
 pub(super) async fn resolve(
     tx: &mut PgTx,
     key: CampaignKey,
     missed: &[(Attempt, &SendOutcome)],
+    entries: &mut BookEntries,
 ) -> StoreResult<RecordReport> {
     let mut known: Vec<(Attempt, &str, &str)> = missed
         .iter()
@@ -78,7 +80,6 @@ pub(super) async fn resolve(
         .await
         .store()?;
     let mut report = RecordReport::default();
-    let mut entries = BookEntries::default();
     if let Some(now) = rows.as_slice().first().map(|row| row.now) {
         let decided: Vec<Decided> = rows.iter().map(SettledRow::decided).collect();
         decisions::write(tx, key, &decided, Evidence::LateAnswer, now).await?;
@@ -97,7 +98,6 @@ pub(super) async fn resolve(
             report.failed += 1;
         }
     }
-    books::post(tx, key, &entries).await?;
     Ok(report)
 }
 

@@ -12,14 +12,15 @@ use chrono::TimeDelta;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::books::BookEntries;
 use muster_domain::model::bounce::BounceClass;
 use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{Finished, RecordReport};
 use muster_domain::ports::store::StoreResult;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub(super) async fn record(
     store: &PgStore,
@@ -47,13 +48,15 @@ pub(super) async fn record(
             verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
     }
-    let mut report = apply_with(&mut tx, key, verdicts, terms, exits).await?;
+    let mut posts = exits.into_entries();
+    let mut report = write(&mut tx, key, verdicts, terms, &mut posts).await?;
     let missed: Vec<(Attempt, &SendOutcome)> = outcomes
         .iter()
         .filter(|(attempt, _)| !met.contains(attempt))
         .map(|(attempt, outcome)| (*attempt, *outcome))
         .collect();
-    report.add(late::resolve(&mut tx, key, &missed).await?);
+    report.add(late::resolve(&mut tx, key, &missed, posts.entry(key.campaign).or_default()).await?);
+    post(&mut tx, key, &posts).await?;
     tx.commit().await?;
     let unsent = missed.iter().filter(|(_, outcome)| matches!(outcome, SendOutcome::Retry { .. }));
     late::requeue(store, key, &unsent.map(|(attempt, _)| *attempt).collect::<Vec<_>>()).await?;
@@ -174,18 +177,29 @@ pub(super) async fn apply(
     verdicts: Vec<Verdict>,
     terms: Terms,
 ) -> StoreResult<RecordReport> {
-    apply_with(tx, key, verdicts, terms, Exits::default()).await
+    let mut posts = BTreeMap::new();
+    let report = write(tx, key, verdicts, terms, &mut posts).await?;
+    post(tx, key, &posts).await?;
+    Ok(report)
 }
 
-/// The same, with what else is to be posted: each campaign's books once, in rising order.
-async fn apply_with(
+/// Posts each campaign's books, in rising order: once in a transaction and as its last statements, or two of them would wait
+/// for each other.
+async fn post(tx: &mut PgTx, key: CampaignKey, posts: &BTreeMap<CampaignNo, BookEntries>) -> StoreResult<()> {
+    for (campaign, entries) in posts {
+        books::post(tx, CampaignKey { campaign: *campaign, ..key }, entries).await?;
+    }
+    Ok(())
+}
+
+/// Writes verdicts on locked rows, and adds to what is to be posted.
+async fn write(
     tx: &mut PgTx,
     key: CampaignKey,
     verdicts: Vec<Verdict>,
     terms: Terms,
-    exits: Exits,
+    posts: &mut BTreeMap<CampaignNo, BookEntries>,
 ) -> StoreResult<RecordReport> {
-    let mut posts = exits.into_entries();
     let mut report = RecordReport::default();
     let (mut endings, mut again) = (Vec::new(), Vec::new());
     for verdict in verdicts {
@@ -208,9 +222,6 @@ async fn apply_with(
         *posts.entry(key.campaign).or_default() += ending::end(tx, key, now, &endings).await?;
     }
     report.closed = posts.get(&key.campaign).map_or(0, |entries| -entries.campaign.open);
-    for (campaign, entries) in &posts {
-        books::post(tx, CampaignKey { campaign: *campaign, ..key }, entries).await?;
-    }
     Ok(report)
 }
 

@@ -1,7 +1,8 @@
 //! Recipients that were refused while their mail was being sent: the same follows as when it had come back later.
 
-use super::bind_attempts;
+use super::{bind_attempts, rows};
 use crate::postgres::StoreErrorExt;
+use crate::postgres::contacts::hold;
 use crate::postgres::exits::Exits;
 use crate::postgres::feedback::note_soft_bounce;
 use crate::postgres::prepared::prepared;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use muster_domain::model::address::EmailAddress;
 use muster_domain::model::bounce::{BounceClass, SoftBouncePolicy};
 use muster_domain::model::delivery::{Attempt, DeliveryKey, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, StepNo};
@@ -33,7 +35,7 @@ struct RefusedRow {
 }
 
 /// Suppresses the addresses that refused mail for good, or too often until no attempt was left, in the whole tenant, and takes their
-/// contacts out of every campaign: contacts are locked before enrollments. Only for attempts that are still under way, and
+/// contacts out of every campaign: contacts are locked before enrollments, and enrollments before the outbox. Only for attempts that are still under way, and
 /// contacts that had no other address when the mail was queued.
 pub(super) async fn give_up_refused(
     conn: &mut AsyncPgConnection,
@@ -51,7 +53,7 @@ pub(super) async fn give_up_refused(
     let mut soft = under_way(conn, key, &soft).await?;
     let last = |row: &RefusedRow| policy.after(row.attempts, 0.0).is_none();
     soft.extend(under_way(conn, key, &for_now).await?.into_iter().filter(last));
-    hold(conn, key, hard.iter().chain(&soft)).await?;
+    hold_recipients(conn, key, hard.iter().chain(&soft)).await?;
     let mut given_up = hard;
     for row in soft {
         let bounced_at = note_soft_bounce(conn, row.delivery(key), row.now).await?;
@@ -61,8 +63,12 @@ pub(super) async fn give_up_refused(
     }
     let Some(now) = given_up.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
     let address = |row: &RefusedRow| recipient::read_address(&row.email, row.contact_no);
-    let addresses: StoreResult<Vec<_>> = given_up.iter().map(address).collect();
-    recipient::give_up(conn, key, addresses?, now).await
+    let addresses = given_up.iter().map(address).collect::<StoreResult<Vec<_>>>()?;
+    let keys: Vec<String> = addresses.iter().map(EmailAddress::key).collect();
+    let contacts = hold::hold(conn, key.tenant, &keys, None).await?;
+    // Leaving locks a part of what will be written down: so all of that is locked before, in the order of its keys.
+    rows::lock(conn, key, outcomes.keys()).await?;
+    recipient::give_up(conn, key, addresses, &contacts, now).await
 }
 
 async fn under_way(
@@ -83,7 +89,7 @@ async fn under_way(
 }
 
 /// All of them at once and in rising order, as everybody does.
-async fn hold(
+async fn hold_recipients(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
     refused: impl Iterator<Item = &RefusedRow>,

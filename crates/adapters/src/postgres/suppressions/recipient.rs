@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::ids::{CampaignKey, ContactNo};
 use muster_domain::model::suppression::{NewSuppression, Suppressible, SuppressionReason};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use uuid::Uuid;
@@ -82,27 +82,23 @@ pub(crate) fn read_address(email: &str, contact_no: i64) -> StoreResult<EmailAdd
     EmailAddress::parse(email).map_err(corrupt)
 }
 
-/// Suppresses addresses that refused mail of that campaign for good, and ends the open enrollments of all their contacts.
-/// The caller holds no enrollment yet.
+/// Suppresses addresses that refused mail of that campaign for good, and ends the open enrollments of their `contacts`, all
+/// of whom the caller holds ([`hold`]).
 pub(crate) async fn give_up(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
     refused: Vec<EmailAddress>,
+    contacts: &[ContactNo],
     now: DateTime<Utc>,
 ) -> StoreResult<Exits> {
-    if refused.is_empty() {
-        return Ok(Exits::default());
-    }
     let tenant = key.tenant;
-    let keys: Vec<String> = refused.iter().map(EmailAddress::key).collect();
-    let contacts = hold::hold(conn, tenant, &keys, None).await?;
     let source = source_of(conn, key).await?;
     let reason = SuppressionReason::Bounced;
     let entry = |email| NewSuppression { what: Suppressible::Address(email), reason, source: source.clone() };
     let entries: Vec<NewSuppression> = refused.into_iter().map(entry).collect();
     insert::insert(conn, tenant, &entries, now).await?;
     let reason = ExitReason::Bounced;
-    exit_open_enrollments(conn, Leaving { tenant, contacts: &contacts, campaign: None, reason, now }).await
+    exit_open_enrollments(conn, Leaving { tenant, contacts, campaign: None, reason, now }).await
 }
 
 /// What a suppression because of a mail has as its source: the campaign's id.
