@@ -6,9 +6,11 @@
 //! What bounds it all are turns and sessions, of which a tenant has no more than its share while others want some: whose mail
 //! is stalled keeps what it has, and takes nothing from the rest.
 
+mod alone;
 mod handover;
 mod leases;
 mod line;
+mod piles;
 mod recorder;
 mod rest;
 mod sessions;

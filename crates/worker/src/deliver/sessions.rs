@@ -1,23 +1,28 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
+use super::alone::Alone;
 use futures::future::join_all;
 use muster_domain::model::fairness::Shares;
-use muster_domain::model::ids::TenantNo;
+use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::transport::{MailSession, MailTransport, TransportError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Sessions come free one by one; waiting this long for another few makes begins of several mails out of begins of one.
-const GATHER: Duration = Duration::from_millis(2);
+/// Sessions come free one by one. A begin waits so long at most for more than the first: beginning ten mails together costs
+/// the database little more than beginning one.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Hands out sessions.
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
     free: Arc<Semaphore>,
     places: Arc<Places>,
+    begins: Alone,
+    count: usize,
 }
 
 /// Who has them, and who wants them.
@@ -40,6 +45,13 @@ struct Waiting {
     turns: usize,
     /// Of them, those whose tenant has its share, which is not everything.
     held_up: usize,
+}
+
+/// Sessions for one begin.
+pub(super) struct Hand {
+    pub(super) sessions: Vec<Lent>,
+    /// To be kept while it lasts: see [`Alone`].
+    pub(super) alone: Option<OwnedMutexGuard<()>>,
 }
 
 /// A session, and the right to have it.
@@ -68,7 +80,8 @@ impl Sessions {
         let count = transport.sessions_at_most().max(1);
         let state = State { shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
         let places = Places { state: Mutex::new(state), changed: Notify::new() };
-        Self { transport, free: Arc::new(Semaphore::new(count)), places: Arc::new(places) }
+        let (free, begins) = (Arc::new(Semaphore::new(count)), Alone::default());
+        Self { transport, free, places: Arc::new(places), begins, count }
     }
 
     /// Who has mail due, as far as is known: these want sessions.
@@ -83,21 +96,18 @@ impl Sessions {
         self.places.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
     }
 
-    /// Waits for one free place, takes up to `wanted` for `tenant`, and opens a session for each. None when `stop` comes
-    /// first; else at least one session, or why there is none.
+    /// Lets a begin of `campaign` under way go first, waits for one free place, takes up to `wanted` for its tenant, and opens
+    /// a session for each. None when `stop` comes first; else at least one session, or why there is none.
     pub(super) async fn take(
         &self,
-        tenant: TenantNo,
+        campaign: CampaignKey,
         wanted: usize,
         stop: &CancellationToken,
-    ) -> Option<Result<Vec<Lent>, TransportError>> {
-        let mut waits = Waits::begin(&self.places, tenant);
-        let mut taken = vec![stop.run_until_cancelled(self.first(&mut waits)).await?];
-        self.take_more(tenant, wanted, &mut taken);
-        if taken.len() < wanted.div_ceil(2) {
-            tokio::time::sleep(GATHER).await;
-            self.take_more(tenant, wanted, &mut taken);
-        }
+    ) -> Option<Result<Hand, TransportError>> {
+        let alone = self.begins.within(campaign).await;
+        let mut waits = Waits::begin(&self.places, campaign.tenant);
+        let first = stop.run_until_cancelled(self.first(&mut waits)).await?;
+        let taken = self.gather(first, wanted).await;
         drop(waits);
         let opened = join_all(
             taken
@@ -106,11 +116,11 @@ impl Sessions {
         )
         .await;
         let mut trouble = None;
-        let lent: Vec<Lent> =
+        let sessions: Vec<Lent> =
             opened.into_iter().filter_map(|one| one.map_err(|error| trouble = Some(error)).ok()).collect();
         Some(match trouble {
-            Some(error) if lent.is_empty() => Err(error),
-            _ => Ok(lent),
+            Some(error) if sessions.is_empty() => Err(error),
+            _ => Ok(Hand { sessions, alone }),
         })
     }
 
@@ -129,12 +139,17 @@ impl Sessions {
         }
     }
 
-    fn take_more(&self, tenant: TenantNo, wanted: usize, taken: &mut Vec<Place>) {
-        while taken.len() < wanted {
-            let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return };
-            let Some(place) = self.places.place(tenant, permit) else { return };
+    /// What else is free, or comes free soon, up to `wanted` in all.
+    async fn gather(&self, first: Place, wanted: usize) -> Vec<Place> {
+        let tenant = first.tenant;
+        let until = Instant::now() + GATHER;
+        let mut taken = vec![first];
+        while taken.len() < wanted.min(self.count) {
+            let Ok(Ok(permit)) = timeout_at(until, Arc::clone(&self.free).acquire_owned()).await else { break };
+            let Some(place) = self.places.place(tenant, permit) else { break };
             taken.push(place);
         }
+        taken
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::handover::{self, Ready};
 use super::line::Line;
+use super::sessions::Hand;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Finished, Letter};
@@ -63,11 +64,12 @@ impl Drop for Held<'_> {
 /// Begins what is waiting as sessions come free. What is left there when it returns could not be begun.
 async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, waiting: &mut VecDeque<Ready>) -> StoreResult<()> {
     while !waiting.is_empty() {
-        match line.sessions.take(campaign.tenant, waiting.len(), &line.stopping).await {
-            Some(Ok(sessions)) => {
+        match line.sessions.take(campaign, waiting.len(), &line.stopping).await {
+            Some(Ok(Hand { sessions, alone })) => {
                 line.rest.succeeded();
                 let batch = waiting.drain(..sessions.len().min(waiting.len())).zip(sessions).collect();
                 handover::begin(line, campaign, batch).await?;
+                drop(alone);
             }
             Some(Err(error)) => {
                 line.rest.failed(&error);
