@@ -105,8 +105,13 @@ impl PgUnit {
             return self.ask(ask).await;
         }
         let (answer, now) = self.ask(async move |conn| try_join!(ask(conn), business_time(conn))).await?;
-        self.now = Some(now);
+        self.is_now(now);
         Ok(answer)
+    }
+
+    /// Notes business time that was read beside something else. It is the same to the end of the transaction.
+    pub(crate) fn is_now(&mut self, now: DateTime<Utc>) {
+        self.now.get_or_insert(now);
     }
 
     async fn post_entries(&mut self) -> StoreResult<()> {
@@ -124,7 +129,7 @@ fn failed_before() -> StoreError {
 }
 
 diesel::define_sql_function! {
-    /// Business time, see the first migration.
+    /// Business time, see the migration `business_clock`.
     fn muster_now() -> diesel::sql_types::Timestamptz;
 }
 
@@ -176,7 +181,7 @@ impl UnitOfWork for PgUnit {
             return Ok(now);
         }
         let now = self.ask(business_time).await?;
-        self.now = Some(now);
+        self.is_now(now);
         Ok(now)
     }
 

@@ -153,7 +153,11 @@ impl CampaignRepo for PgUnit {
 
     async fn find_segment(&mut self, id: SegmentId) -> StoreResult<Option<SegmentNo>> {
         let of = self.of();
-        self.dated(async move |conn| find::segment(conn, of, id).await).await
+        let found = self.ask(async move |conn| find::segment(conn, of, id).await).await?;
+        Ok(found.map(|(segment, now)| {
+            self.is_now(now);
+            segment
+        }))
     }
 
     async fn sequence(&mut self, campaign: &Campaign, version: SequenceVersion) -> StoreResult<Sequence> {
