@@ -105,13 +105,8 @@ impl PgUnit {
             return self.ask(ask).await;
         }
         let (answer, now) = self.ask(async move |conn| try_join!(ask(conn), business_time(conn))).await?;
-        self.is_now(now);
+        self.now = Some(now);
         Ok(answer)
-    }
-
-    /// Notes business time that was read beside something else. It is the same to the end of the transaction.
-    pub(crate) fn is_now(&mut self, now: DateTime<Utc>) {
-        self.now.get_or_insert(now);
     }
 
     async fn post_entries(&mut self) -> StoreResult<()> {
@@ -181,7 +176,7 @@ impl UnitOfWork for PgUnit {
             return Ok(now);
         }
         let now = self.ask(business_time).await?;
-        self.is_now(now);
+        self.now = Some(now);
         Ok(now)
     }
 

@@ -7,8 +7,6 @@ use crate::postgres::analytics::figures::lifetime_by_id;
 use crate::postgres::json::Json;
 use crate::postgres::prepared::prepared;
 use crate::postgres::schema::{campaigns, segments, sequence_versions};
-use crate::postgres::unit::muster_now;
-use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Uuid as SqlUuid};
@@ -170,21 +168,21 @@ async fn once_locked(
     Ok(locked.and(campaign))
 }
 
-/// An audience, which stays to the end of the transaction, and business time.
+/// An audience, which stays to the end of the transaction.
 pub(super) async fn segment(
     mut conn: &AsyncPgConnection,
     of: Workspace,
     id: SegmentId,
-) -> StoreResult<Option<(SegmentNo, DateTime<Utc>)>> {
-    let found: Option<(i32, DateTime<Utc>)> = segments::table
+) -> StoreResult<Option<SegmentNo>> {
+    let no: Option<i32> = segments::table
         .filter(segments::tenant_no.eq(of.tenant.0))
         .filter(segments::workspace_no.eq(of.workspace.0))
         .filter(segments::id.eq(id.0))
-        .select((segments::segment_no, muster_now()))
+        .select(segments::segment_no)
         .for_key_share()
         .first(&mut conn)
         .await
         .optional()
         .store()?;
-    Ok(found.map(|(no, now)| (SegmentNo(no), now)))
+    Ok(no.map(SegmentNo))
 }

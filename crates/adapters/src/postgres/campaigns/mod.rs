@@ -153,11 +153,7 @@ impl CampaignRepo for PgUnit {
 
     async fn find_segment(&mut self, id: SegmentId) -> StoreResult<Option<SegmentNo>> {
         let of = self.of();
-        let found = self.ask(async move |conn| find::segment(conn, of, id).await).await?;
-        Ok(found.map(|(segment, now)| {
-            self.is_now(now);
-            segment
-        }))
+        self.dated(async move |conn| find::segment(conn, of, id).await).await
     }
 
     async fn sequence(&mut self, campaign: &Campaign, version: SequenceVersion) -> StoreResult<Sequence> {
