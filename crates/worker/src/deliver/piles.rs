@@ -67,10 +67,14 @@ mod tests {
         assert_eq!(piles.take(3), None);
         piles.release(campaign(1));
         assert_eq!(piles.take(3), Some((campaign(1), vec![3, 4, 5])));
+        piles.put(campaign(1), 6);
+        assert_eq!(piles.take(3), None, "it is held, though nothing was left of it");
+        piles.release(campaign(1));
+        assert_eq!(piles.take(3), Some((campaign(1), vec![6])));
         piles.release(campaign(1));
         assert_eq!(piles.take(3), None, "nothing waits");
-        piles.put(campaign(1), 6);
-        assert_eq!(piles.take(3), Some((campaign(1), vec![6])));
+        piles.put(campaign(1), 7);
+        assert_eq!(piles.take(3), Some((campaign(1), vec![7])));
     }
 
     #[test]
