@@ -22,7 +22,6 @@ pub(super) struct Sessions {
     free: Arc<Semaphore>,
     places: Arc<Places>,
     begins: Alone,
-    count: usize,
 }
 
 /// Who has them, and who wants them.
@@ -81,7 +80,7 @@ impl Sessions {
         let state = State { shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
         let places = Places { state: Mutex::new(state), changed: Notify::new() };
         let (free, begins) = (Arc::new(Semaphore::new(count)), Alone::default());
-        Self { transport, free, places: Arc::new(places), begins, count }
+        Self { transport, free, places: Arc::new(places), begins }
     }
 
     /// Who has mail due, as far as is known: these want sessions.
@@ -104,8 +103,8 @@ impl Sessions {
         wanted: usize,
         stop: &CancellationToken,
     ) -> Option<Result<Hand, TransportError>> {
-        let alone = self.begins.within(campaign).await;
         let mut waits = Waits::begin(&self.places, campaign.tenant);
+        let alone = self.begins.within(campaign).await;
         let first = stop.run_until_cancelled(self.first(&mut waits)).await?;
         let taken = self.gather(first, wanted).await;
         drop(waits);
@@ -144,7 +143,7 @@ impl Sessions {
         let tenant = first.tenant;
         let until = Instant::now() + GATHER;
         let mut taken = vec![first];
-        while taken.len() < wanted.min(self.count) {
+        while taken.len() < wanted && self.places.state().room(tenant) > 0 {
             let Ok(Ok(permit)) = timeout_at(until, Arc::clone(&self.free).acquire_owned()).await else { break };
             let Some(place) = self.places.place(tenant, permit) else { break };
             taken.push(place);
