@@ -7,8 +7,9 @@ use super::stats;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::{BookEntries, CampaignFigures, StepFigures};
-use muster_domain::model::ids::CampaignKey;
+use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
 use muster_domain::ports::store::StoreResult;
+use std::collections::BTreeMap;
 
 /// Adds `entries` to the books of `key`.
 pub(crate) async fn post(conn: &AsyncPgConnection, key: CampaignKey, entries: &BookEntries) -> StoreResult<()> {
@@ -18,6 +19,19 @@ pub(crate) async fn post(conn: &AsyncPgConnection, key: CampaignKey, entries: &B
         stats::post_links(conn, key, entries),
         post_campaign(conn, key, &entries.campaign),
     )?;
+    Ok(())
+}
+
+/// The same for each campaign, in rising order: once in a transaction and as its last statements, or two of them would wait
+/// for each other.
+pub(crate) async fn post_all(
+    conn: &AsyncPgConnection,
+    tenant: TenantNo,
+    entries: &BTreeMap<CampaignNo, BookEntries>,
+) -> StoreResult<()> {
+    for (campaign, entries) in entries {
+        post(conn, CampaignKey { tenant, campaign: *campaign }, entries).await?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Bool, CChar, Integer, Nullable, SmallInt,
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::enrollment::{ExitReason, Passage};
-use muster_domain::model::ids::{CampaignKey, CampaignNo, ContactNo, StepNo, TenantNo};
+use muster_domain::model::ids::{CampaignNo, ContactNo, StepNo, TenantNo};
 use muster_domain::ports::store::StoreResult;
 use std::collections::BTreeMap;
 
@@ -56,10 +56,7 @@ impl Exits {
     /// Posts everything, campaign by campaign in rising order. No statement may follow but the commit.
     pub(crate) async fn post(self, conn: &mut AsyncPgConnection) -> StoreResult<()> {
         let Some(tenant) = self.tenant else { return Ok(()) };
-        for (campaign, entries) in &self.entries {
-            books::post(conn, CampaignKey { tenant, campaign: *campaign }, entries).await?;
-        }
-        Ok(())
+        books::post_all(conn, tenant, &self.entries).await
     }
 }
 

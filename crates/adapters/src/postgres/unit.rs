@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures::try_join;
 use muster_domain::model::books::BookEntries;
-use muster_domain::model::ids::{CampaignKey, CampaignNo};
+use muster_domain::model::ids::CampaignNo;
 use muster_domain::ports::analytics::AnalyticsRepo;
 use muster_domain::ports::campaigns::CampaignRepo;
 use muster_domain::ports::contacts::ContactRepo;
@@ -110,11 +110,12 @@ impl PgUnit {
     }
 
     async fn post_entries(&mut self) -> StoreResult<()> {
-        let tenant = self.of.tenant;
-        for (campaign, entries) in std::mem::take(&mut self.entries) {
-            books::post(self.conn().await?, CampaignKey { tenant, campaign }, &entries).await?;
+        let entries = std::mem::take(&mut self.entries);
+        if entries.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let tenant = self.of.tenant;
+        books::post_all(self.conn().await?, tenant, &entries).await
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn clock_reading(file: &SourceFile) -> Vec<String> {
 }
 
 /// Statements that ask for business time otherwise than `SELECT muster_now()`: in a condition or beside columns it would be
-/// worked out for each row, and it reads a table.
+/// worked out for each row, and in a time lapse it reads a table.
 pub(crate) fn business_time_by_row(file: &SourceFile) -> Vec<String> {
     if !file.path.starts_with("crates/adapters/src/") {
         return Vec::new();

@@ -4,7 +4,7 @@
 //! subquery with `OFFSET 0`). Told tenant and campaign as constants, the planner takes a campaign launched since the last
 //! `ANALYZE` for one row and reads all of it for every batch.
 //!
-//! Order of locks, for everybody: tenant, campaign, contacts, enrollments, outbox, quota, books; rows of one kind in the
+//! Order of locks, for everybody: tenant, campaign, contacts, quota, enrollments, outbox, books; rows of one kind in the
 //! order of their keys.
 
 mod begin;

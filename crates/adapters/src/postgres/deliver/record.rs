@@ -56,7 +56,7 @@ pub(super) async fn record(
         .map(|(attempt, outcome)| (*attempt, *outcome))
         .collect();
     report.add(late::resolve(&mut tx, key, &missed, posts.entry(key.campaign).or_default()).await?);
-    post(&mut tx, key, &posts).await?;
+    books::post_all(&tx, key.tenant, &posts).await?;
     tx.commit().await?;
     let unsent = missed.iter().filter(|(_, outcome)| matches!(outcome, SendOutcome::Retry { .. }));
     late::requeue(store, key, &unsent.map(|(attempt, _)| *attempt).collect::<Vec<_>>()).await?;
@@ -179,17 +179,8 @@ pub(super) async fn apply(
 ) -> StoreResult<RecordReport> {
     let mut posts = BTreeMap::new();
     let report = write(tx, key, verdicts, terms, &mut posts).await?;
-    post(tx, key, &posts).await?;
+    books::post_all(tx, key.tenant, &posts).await?;
     Ok(report)
-}
-
-/// Posts each campaign's books, in rising order: once in a transaction and as its last statements, or two of them would wait
-/// for each other.
-async fn post(tx: &mut PgTx, key: CampaignKey, posts: &BTreeMap<CampaignNo, BookEntries>) -> StoreResult<()> {
-    for (campaign, entries) in posts {
-        books::post(tx, CampaignKey { campaign: *campaign, ..key }, entries).await?;
-    }
-    Ok(())
 }
 
 /// Writes verdicts on locked rows, and adds to what is to be posted.

@@ -35,7 +35,8 @@ struct RefusedRow {
 }
 
 /// Suppresses the addresses that refused mail for good, or too often until no attempt was left, in the whole tenant, and takes their
-/// contacts out of every campaign: contacts are locked before enrollments, and enrollments before the outbox. Only for attempts that are still under way, and
+/// contacts out of every campaign: contacts are locked before enrollments, and enrollments before the outbox. Only for attempts
+/// that are still under way, and
 /// contacts that had no other address when the mail was queued.
 pub(super) async fn give_up_refused(
     conn: &mut AsyncPgConnection,
