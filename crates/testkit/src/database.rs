@@ -101,6 +101,14 @@ pub struct HeldTransaction {
 }
 
 impl HeldTransaction {
+    /// Takes or changes more.
+    ///
+    /// # Panics
+    /// When it fails, as a lock does that somebody else holds, asked for with `NOWAIT`.
+    pub async fn run(&mut self, sql: &str) {
+        or_panic(self.connection.batch_execute(sql).await.map_err(Into::into));
+    }
+
     /// Ends it.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! Taking contacts out of their campaigns before the end: unsubscribing, suppressing, erasing, leaving by hand.
 //!
-//! Order of locks, for everybody who changes these rows: contact, enrollment, outbox, books.
+//! Order of locks, for everybody who changes these rows: contact, suppression list, enrollment, outbox, books; rows of one kind by
+//! their keys.
 
 use super::books;
 use super::delivery_keys::DeliveryColumns;

@@ -365,3 +365,25 @@ async fn several_are_put_on_the_list_at_once_and_each_counts_once() {
     let bob = "SELECT count(*) AS n FROM enrollments WHERE exit_reason = 's'";
     assert_eq!(scene.count(bob).await, 1, "Bob has left");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_are_locked_before_the_list_is_written_to() {
+    let scene = scene().await;
+    let ada = format!("SELECT FROM contacts WHERE contact_no = {} FOR UPDATE", scene.ada.0);
+    let mut recording = scene.database.hold(&ada).await;
+    let suppressing = async {
+        let done = scene.suppress(HERE, ADA).await;
+        assert!(matches!(done, Suppressed::Already(_)), "the other was first: {done:?}");
+    };
+    let other = async {
+        scene.database.until_locks_are_awaited(1).await;
+        recording
+            .run(
+                "SET LOCAL lock_timeout = '2s'; INSERT INTO suppressions (tenant_no, entry, reason, source, created_at) \
+                 VALUES (1, 'ada@example.test', 'bounced', 'x', now()) ON CONFLICT DO NOTHING",
+            )
+            .await;
+        recording.release().await;
+    };
+    tokio::join!(suppressing, other);
+}

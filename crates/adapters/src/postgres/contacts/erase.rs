@@ -23,7 +23,7 @@ pub(super) async fn erase(
     let Some((no, email_key)) = find(conn, of, id).await? else { return Ok(false) };
     // All of the tenant's contacts of that address: it is suppressed for every one of them. A delivery that is beginning
     // holds its contact `FOR KEY SHARE`, and is waited for.
-    if !hold::hold(conn, of.tenant, std::slice::from_ref(&email_key), Some(no)).await?.contains(&no) {
+    if !hold::hold(conn, of.tenant, std::slice::from_ref(&email_key), &[no]).await?.contains(&no) {
         // It was erased, or has another address, since it was found.
         return Err(StoreError::Conflict);
     }

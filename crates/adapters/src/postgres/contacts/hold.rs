@@ -22,12 +22,13 @@ struct HeldRow {
 }
 
 /// Holds the contacts with these address keys in every workspace of the tenant `FOR UPDATE`, in rising order, so that two
-/// callers never wait for each other in a circle. `also` is one of them, unless its address has just changed.
+/// callers never wait for each other in a circle. Those of `also` are held with them, and in the answer unless their address has
+/// just changed.
 pub(in crate::postgres) async fn hold(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
     email_keys: &[String],
-    also: Option<ContactNo>,
+    also: &[ContactNo],
 ) -> StoreResult<Vec<ContactNo>> {
     // One probe for each address, see `rows`.
     let found: Vec<NumberRow> = diesel::sql_query(
@@ -39,7 +40,7 @@ pub(in crate::postgres) async fn hold(
     .load(conn)
     .await
     .store()?;
-    let mut numbers: Vec<i64> = found.into_iter().map(|row| row.contact_no).chain(also.map(|no| no.0)).collect();
+    let mut numbers: Vec<i64> = found.into_iter().map(|row| row.contact_no).chain(also.iter().map(|no| no.0)).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let held: Vec<HeldRow> = diesel::sql_query(

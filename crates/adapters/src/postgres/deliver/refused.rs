@@ -9,7 +9,7 @@ use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::recipient;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::bounce::{BounceClass, SoftBouncePolicy};
@@ -54,7 +54,13 @@ pub(super) async fn give_up_refused(
     let mut soft = under_way(conn, key, &soft).await?;
     let last = |row: &RefusedRow| policy.after(row.attempts, 0.0).is_none();
     soft.extend(under_way(conn, key, &for_now).await?.into_iter().filter(last));
-    hold_recipients(conn, key, hard.iter().chain(&soft)).await?;
+    let refused: Vec<&RefusedRow> = hard.iter().chain(&soft).collect();
+    let numbers: Vec<ContactNo> = refused.iter().map(|row| ContactNo(row.contact_no)).collect();
+    if refused.is_empty() {
+        return Ok(Exits::default());
+    }
+    // Whoever else has one of these addresses, too: all of them at once and in rising order, as everybody does.
+    hold::hold(conn, key.tenant, &keys_of(refused)?, &numbers).await?;
     let mut given_up = hard;
     for row in soft {
         let bounced_at = note_soft_bounce(conn, row.delivery(key), row.now).await?;
@@ -63,10 +69,9 @@ pub(super) async fn give_up_refused(
         }
     }
     let Some(now) = given_up.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
-    let address = |row: &RefusedRow| recipient::read_address(&row.email, row.contact_no);
-    let addresses = given_up.iter().map(address).collect::<StoreResult<Vec<_>>>()?;
-    let keys: Vec<String> = addresses.iter().map(EmailAddress::key).collect();
-    let contacts = hold::hold(conn, key.tenant, &keys, None).await?;
+    let addresses = given_up.iter().map(RefusedRow::address).collect::<StoreResult<Vec<_>>>()?;
+    // They are held already: this is to know them from the others.
+    let contacts = hold::hold(conn, key.tenant, &keys_of(&given_up)?, &[]).await?;
     // Leaving locks a part of what will be written down: so all of that is locked before, in the order of its keys.
     rows::lock(conn, key, outcomes.keys()).await?;
     recipient::give_up(conn, key, addresses, &contacts, now).await
@@ -89,23 +94,15 @@ async fn under_way(
     bind_attempts(prepared(sql), key, refused).get_results(conn).await.store()
 }
 
-/// All of them at once and in rising order, as everybody does.
-async fn hold_recipients(
-    conn: &mut AsyncPgConnection,
-    key: CampaignKey,
-    refused: impl Iterator<Item = &RefusedRow>,
-) -> StoreResult<()> {
-    let numbers: Vec<i64> = refused.map(|row| row.contact_no).collect();
-    if numbers.is_empty() {
-        return Ok(());
-    }
-    let sql = "SELECT FROM contacts WHERE tenant_no = $1 AND contact_no = ANY($2) ORDER BY contact_no FOR UPDATE";
-    let query = prepared(sql).bind::<Integer, _>(key.tenant.0).bind::<Array<BigInt>, _>(numbers);
-    query.execute(conn).await.store()?;
-    Ok(())
+fn keys_of<'a>(rows: impl IntoIterator<Item = &'a RefusedRow>) -> StoreResult<Vec<String>> {
+    rows.into_iter().map(|row| Ok(row.address()?.key())).collect()
 }
 
 impl RefusedRow {
+    fn address(&self) -> StoreResult<EmailAddress> {
+        recipient::read_address(&self.email, self.contact_no)
+    }
+
     fn delivery(&self, key: CampaignKey) -> DeliveryKey {
         let CampaignKey { tenant, campaign } = key;
         let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));

@@ -73,7 +73,7 @@ async fn end_enrollments(
     diesel::sql_query(
         "WITH open AS MATERIALIZED ( \
              SELECT contact_no, status, step, version FROM enrollments \
-             WHERE tenant_no = $1 AND campaign_no = $2 AND status IN ('e', 'r', 'w', 'd') FOR UPDATE), \
+             WHERE tenant_no = $1 AND campaign_no = $2 AND status IN ('e', 'r', 'w', 'd') ORDER BY contact_no FOR UPDATE), \
          ended AS ( \
              UPDATE enrollments e SET status = 'x', exit_reason = 'e', ended_at = $3, due_at = NULL FROM open o \
              WHERE e.tenant_no = $1 AND e.campaign_no = $2 AND e.contact_no = o.contact_no), \
@@ -115,8 +115,10 @@ async fn cancel_mail(
 ) -> StoreResult<Vec<CancelledRow>> {
     diesel::sql_query(
         "WITH gone AS ( \
-             DELETE FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state <> 's' \
-             RETURNING contact_no, step, pass, attempts, resends, epoch, version, queued_at), \
+             DELETE FROM outbox o USING (SELECT contact_no, step, pass FROM outbox \
+                 WHERE tenant_no = $1 AND campaign_no = $2 AND state <> 's' ORDER BY contact_no, step, pass FOR UPDATE) AS w \
+             WHERE o.tenant_no = $1 AND o.campaign_no = $2 AND o.contact_no = w.contact_no AND o.step = w.step AND o.pass = w.pass \
+             RETURNING o.contact_no, o.step, o.pass, attempts, resends, epoch, version, queued_at), \
          kept AS ( \
              INSERT INTO messages (tenant_no, campaign_no, contact_no, step, pass, state, attempts, resends, epoch, version, queued_at, ended_at, detail) \
              SELECT $1, $2, contact_no, step, pass, CASE WHEN resends > 0 THEN 'd' ELSE 'x' END::\"char\", attempts, resends, \

@@ -1,18 +1,37 @@
 //! Putting entries on the list; set-based.
 
 use crate::postgres::StoreErrorExt;
+use crate::postgres::schema::suppressions;
 use chrono::{DateTime, Utc};
-use diesel::QueryableByName;
+use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::ids::TenantNo;
 use muster_domain::model::suppression::NewSuppression;
 use muster_domain::ports::store::StoreResult;
+use std::collections::BTreeSet;
 
 #[derive(QueryableByName)]
 struct AddedRow {
     #[diesel(sql_type = Text)]
     entry: String,
+}
+
+/// The keys that are not on the list, as far as that is committed.
+pub(super) async fn not_listed(
+    conn: &mut AsyncPgConnection,
+    tenant: TenantNo,
+    entries: &[NewSuppression],
+) -> StoreResult<Vec<String>> {
+    let keys: BTreeSet<String> = entries.iter().map(|new| new.what.key()).collect();
+    let listed: Vec<String> = suppressions::table
+        .filter(suppressions::tenant_no.eq(tenant.0).and(suppressions::entry.eq_any(&keys)))
+        .select(suppressions::entry)
+        .load(conn)
+        .await
+        .store()?;
+    let listed: BTreeSet<String> = listed.into_iter().collect();
+    Ok(keys.difference(&listed).cloned().collect())
 }
 
 /// The keys that were added: not those on the list, nor addresses of people who were erased.

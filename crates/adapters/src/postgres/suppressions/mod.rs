@@ -179,9 +179,12 @@ impl PgUnit {
     async fn put_all(&mut self, entries: &[NewSuppression], now: DateTime<Utc>) -> StoreResult<(Vec<String>, Exits)> {
         let tenant = self.of().tenant;
         locks::exclude(self.conn().await?, Lock::Tenant(tenant)).await?;
+        // Contacts before the list, as whoever records a refusal does it; nobody because of what is there already.
+        let new = insert::not_listed(self.conn().await?, tenant, entries).await?;
+        hold::hold(self.conn().await?, tenant, &addresses(&new), &[]).await?;
         let added = insert::insert(self.conn().await?, tenant, entries, now).await?;
-        let addresses: Vec<String> = added.iter().filter(|key| key.contains('@')).cloned().collect();
-        let contacts = hold::hold(self.conn().await?, tenant, &addresses, None).await?;
+        // Held already, but for one who got such an address just now: it may be refused as a conflict, and is told again.
+        let contacts = hold::hold(self.conn().await?, tenant, &addresses(&added), &[]).await?;
         let exits = self.exit(&contacts, ExitReason::Suppressed, now).await?;
         Ok((added, exits))
     }
@@ -191,4 +194,9 @@ impl PgUnit {
         let leaving = Leaving { tenant, contacts, campaign: None, reason, now };
         exit_open_enrollments(self.conn().await?, leaving).await
     }
+}
+
+/// Those of the keys that are addresses; domains have nobody of their own.
+fn addresses(keys: &[String]) -> Vec<String> {
+    keys.iter().filter(|key| key.contains('@')).cloned().collect()
 }

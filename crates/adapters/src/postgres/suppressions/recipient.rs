@@ -33,7 +33,7 @@ impl PgUnit {
         let Stop { delivery, mailed_at, reason, leaving, now } = stop;
         let tenant = self.of().tenant;
         let Some(email) = self.address_of(delivery).await? else { return Ok(None) };
-        let contacts = hold::hold(self.conn().await?, tenant, &[email.key()], Some(delivery.contact)).await?;
+        let contacts = hold::hold(self.conn().await?, tenant, &[email.key()], &[delivery.contact]).await?;
         // It had another address, or was erased, before it could be locked.
         if !contacts.contains(&delivery.contact) {
             return Err(StoreError::Conflict);

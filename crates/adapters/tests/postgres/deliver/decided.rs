@@ -107,6 +107,33 @@ async fn a_completed_campaign_sends_what_is_begun_again_and_stays_completed() {
     queue.assert_books().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn completing_locks_enrollments_and_mail_in_rising_order() {
+    for (table, ended) in [
+        ("enrollments", "SELECT count(*) FROM enrollments WHERE status = 'x'"),
+        ("outbox", "SELECT count(*) FROM messages"),
+    ] {
+        let queue = MailQueue::of(3).await;
+        let first = queue.first_contact;
+        // Its newest version lies behind the others, where a scan of the table comes last; and so it is scanned.
+        queue.run(&format!("UPDATE {table} SET version = version WHERE contact_no = {first}")).await;
+        for index in ["enable_indexscan", "enable_bitmapscan"] {
+            let off = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {index} = off', current_database()); END $$";
+            queue.run(&off.replace("{index}", index)).await;
+        }
+        let store = queue.store();
+        let held = format!("SELECT FROM {table} WHERE contact_no = {first} FOR UPDATE");
+        let mut other = queue.database.hold(&held).await;
+        let meanwhile = async {
+            queue.database.until_locks_are_awaited(1).await;
+            other.run(&format!("SELECT FROM {table} ORDER BY contact_no FOR UPDATE NOWAIT")).await;
+            other.release().await;
+        };
+        tokio::join!(complete(&queue, &store), meanwhile);
+        assert_eq!(queue.number(ended).await, 3, "{table}");
+    }
+}
+
 #[tokio::test]
 async fn who_has_left_gets_nothing_again_unless_the_failure_took_them_out() {
     for (reason, expected) in [("u", 0), ("s", 0), ("m", 0), ("p", 0), ("c", 0), ("r", 0), ("g", 0), ("b", 1), ("e", 1)]

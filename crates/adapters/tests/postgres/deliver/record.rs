@@ -1,7 +1,8 @@
 //! Recording.
 
 use super::{begin, begun, claim, failed, finished, in_doubt, record, retry, sent};
-use muster_domain::model::delivery::RetryPolicy;
+use muster_domain::model::bounce::BounceClass;
+use muster_domain::model::delivery::{RetryPolicy, SendOutcome};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::DeliveryStore;
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
@@ -55,6 +56,37 @@ async fn a_refused_recipient_leaves_the_campaign_and_a_failed_mail_goes_on() {
     );
     assert_eq!(queue.number("SELECT sum(bounced) FROM stats").await, 1);
     queue.assert_books().await;
+}
+
+/// Somebody with a lower number has the same address next door: all of them are locked in rising order, or not yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_refused_address_is_locked_in_rising_order() {
+    for soft in [false, true] {
+        let queue = two_steps(1).await;
+        let store = queue.store();
+        let attempts = begun(&store, queue.key, 1).await;
+        queue
+            .run(
+                "INSERT INTO workspaces (tenant_no, id, name, created_at) SELECT tenant_no, gen_random_uuid(), 'next door', now() FROM tenants;
+                 INSERT INTO contacts (tenant_no, contact_no, workspace_no, id, email, email_key, created_at, updated_at)
+                 OVERRIDING SYSTEM VALUE SELECT tenant_no, -1, (SELECT max(workspace_no) FROM workspaces), gen_random_uuid(), email, \
+                 email_key, now(), now() FROM contacts",
+            )
+            .await;
+        let mut other = queue.database.hold("SELECT FROM contacts WHERE contact_no = -1 FOR UPDATE").await;
+        let bounced = Some(if soft { BounceClass::Soft } else { BounceClass::Hard });
+        let refused = SendOutcome::Failed { reason: "550 no".to_owned(), bounced };
+        let recording = record(&store, queue.key, &attempts, &refused);
+        let meanwhile = async {
+            queue.database.until_locks_are_awaited(1).await;
+            let first = queue.first_contact;
+            other.run(&format!("SELECT FROM contacts WHERE contact_no = {first} FOR UPDATE NOWAIT")).await;
+            other.release().await;
+        };
+        tokio::join!(recording, meanwhile);
+        assert_eq!(queue.messages('f').await, 1);
+        queue.assert_books().await;
+    }
 }
 
 #[tokio::test]
