@@ -7,11 +7,11 @@ use diesel_async::RunQueryDsl;
 use muster_adapters::postgres::{PgStore, PoolOptions};
 use muster_domain::model::campaign::{Campaign, CampaignType, EnrollmentState};
 use muster_domain::model::content::{ContentInput, write_content};
-use muster_domain::model::ids::{SegmentId, SequenceVersion, StepNo, TenantNo, UserId, WorkspaceNo};
+use muster_domain::model::ids::{ContactNo, SegmentId, SequenceVersion, StepNo, TenantNo, UserId, WorkspaceNo};
 use muster_domain::model::lifecycle::{Lifecycle, Status};
 use muster_domain::model::sequence::{Explicit, Sequence, Step, StepKind, Target, Wait, WaitUnit};
 use muster_domain::ports::campaigns::{
-    CampaignFilter, CampaignOrder, CampaignPlace, CampaignQuery, NewCampaign, Saved,
+    CampaignFilter, CampaignOrder, CampaignPlace, CampaignQuery, Enrolling, NewCampaign, Saved,
 };
 use muster_domain::ports::store::{Store, Tx, Workspace};
 use muster_testkit::database::TestDatabase;
@@ -27,6 +27,10 @@ struct World {
 const MINE: Workspace = Workspace { tenant: TenantNo(1), workspace: WorkspaceNo(1) };
 const NEXT_DOOR: Workspace = Workspace { tenant: TenantNo(1), workspace: WorkspaceNo(2) };
 const ABROAD: Workspace = Workspace { tenant: TenantNo(2), workspace: WorkspaceNo(3) };
+
+/// Enrolling that has only begun.
+const NOBODY_YET: Enrolling =
+    Enrolling { state: EnrollmentState::Running, total: 9, mark: ContactNo(20), through: ContactNo(0), enrolled: 0 };
 
 impl World {
     async fn new() -> Self {
@@ -70,6 +74,14 @@ impl World {
         let saved = tx.campaigns().save(campaign).await.unwrap();
         tx.commit().await.unwrap();
         saved
+    }
+
+    /// Saves as launched, with nobody enrolled yet, in its own transaction.
+    async fn save_launched(&self, campaign: &Campaign) -> Campaign {
+        let mut tx = self.begin(MINE).await;
+        let saved = tx.campaigns().save_launched(campaign, NOBODY_YET).await.unwrap();
+        tx.commit().await.unwrap();
+        saved.unwrap()
     }
 
     async fn says(&self, condition: &str) -> bool {
@@ -146,6 +158,7 @@ async fn what_belongs_to_others_is_not_there() {
         let mut tx = world.begin(of).await;
         assert_eq!(tx.campaigns().find(mine.id).await.unwrap(), None, "{of:?}");
         assert_eq!(tx.campaigns().find_for_update(mine.id).await.unwrap(), None, "{of:?}");
+        assert_eq!(tx.campaigns().find_with_steps_for_update(mine.id).await.unwrap(), None, "{of:?}");
         assert_eq!(tx.campaigns().find_for_share(mine.id).await.unwrap(), None, "{of:?}");
         assert_eq!(tx.campaigns().find_by_no_for_update(mine.no).await.unwrap(), None, "{of:?}");
         assert_eq!(tx.campaigns().find_segment(mine.segment_id).await.unwrap(), None, "{of:?}");
@@ -215,12 +228,58 @@ async fn every_standing_of_a_life_can_be_stored() {
         }
         .unwrap();
         campaign.lifecycle = life;
-        assert_eq!(world.save(MINE, &campaign).await, Saved::Stored);
+        if step == 1 {
+            world.save_launched(&campaign).await;
+        } else {
+            assert_eq!(world.save(MINE, &campaign).await, Saved::Stored);
+        }
         campaign = world.read(&campaign).await;
         assert_eq!(campaign.lifecycle, life);
         let enrolling = if step == 0 { EnrollmentState::None } else { EnrollmentState::Running };
-        assert_eq!(campaign.enrollment_state, enrolling, "launched is running until enrolling says otherwise");
+        assert_eq!(campaign.enrollment_state, enrolling, "and stays");
     }
+}
+
+#[tokio::test]
+async fn a_launch_is_saved_with_how_its_enrolling_stands_and_answered_as_it_is_then() {
+    let world = World::new().await;
+    let mut campaign = world.campaign(MINE, "Launched").await;
+    campaign.lifecycle = Lifecycle::Active { launched_at: instant("2026-03-01T09:00:00Z") };
+    let all = Enrolling { state: EnrollmentState::Done, through: ContactNo(17), enrolled: 8, ..NOBODY_YET };
+    let mut tx = world.begin(MINE).await;
+    let saved = tx.campaigns().save_launched(&campaign, all).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(saved, world.read(&campaign).await);
+    assert_eq!((saved.version, saved.enrollment_state), (campaign.version + 1, EnrollmentState::Done));
+    assert_eq!((saved.enroll_total, saved.total_contacts), (9, 8));
+    let no = campaign.no.0;
+    assert!(
+        world
+            .says(&format!("SELECT (enroll_cursor, launch_mark) = (17, 20) FROM campaigns WHERE campaign_no = {no}"))
+            .await
+    );
+    assert!(
+        world.says(&format!("SELECT (audience, open) = (8, 8) FROM campaign_counters WHERE campaign_no = {no}")).await
+    );
+}
+
+#[tokio::test]
+async fn a_launch_of_what_was_changed_since_is_not_saved() {
+    let world = World::new().await;
+    let mut campaign = world.campaign(MINE, "Changed").await;
+    assert_eq!(world.save(MINE, &campaign).await, Saved::Stored);
+    let changed = world.read(&campaign).await;
+    campaign.lifecycle = Lifecycle::Active { launched_at: instant("2026-03-01T09:00:00Z") };
+    for of in [MINE, NEXT_DOOR, ABROAD] {
+        let mut tx = world.begin(of).await;
+        assert_eq!(tx.campaigns().save_launched(&campaign, NOBODY_YET).await.unwrap(), None, "{of:?}");
+        tx.commit().await.unwrap();
+    }
+    let mut tx = world.begin(NEXT_DOOR).await;
+    let current = Campaign { lifecycle: campaign.lifecycle, ..changed.clone() };
+    assert_eq!(tx.campaigns().save_launched(&current, NOBODY_YET).await.unwrap(), None, "it is not theirs");
+    tx.commit().await.unwrap();
+    assert_eq!(world.read(&campaign).await, changed);
 }
 
 /// What a row may say about a status: scheduled, launched, paused, completed at; `None` where both are fine.
@@ -345,7 +404,7 @@ async fn lists_are_filtered_by_status_and_type_and_carry_figures() {
     let mut active = world.campaign(MINE, "Active").await;
     world.campaign(MINE, "Draft").await;
     active.lifecycle = Lifecycle::Active { launched_at: instant("2026-03-01T09:00:00Z") };
-    world.save(MINE, &active).await;
+    world.save_launched(&active).await;
     let (tenant, no) = (active.tenant.0, active.no.0);
     world
         .database
@@ -467,7 +526,7 @@ async fn what_was_launched_is_never_deleted() {
     let world = World::new().await;
     let mut campaign = world.campaign(MINE, "Stays").await;
     campaign.lifecycle = Lifecycle::Active { launched_at: instant("2026-03-01T09:00:00Z") };
-    world.save(MINE, &campaign).await;
+    world.save_launched(&campaign).await;
     let mut tx = world.begin(MINE).await;
     tx.campaigns().delete(&campaign).await.unwrap();
     tx.commit().await.unwrap();

@@ -1,9 +1,11 @@
 //! Campaigns, their steps and their sequences.
 
 use super::store::StoreResult;
-use crate::model::campaign::{Campaign, CampaignContent, CampaignType};
+use crate::model::campaign::{Campaign, CampaignContent, CampaignType, EnrollmentState};
 use crate::model::figures::Counts;
-use crate::model::ids::{CampaignId, CampaignNo, SegmentId, SegmentNo, SequenceVersion, StepId, StepNo, UserId};
+use crate::model::ids::{
+    CampaignId, CampaignNo, ContactNo, SegmentId, SegmentNo, SequenceVersion, StepId, StepNo, UserId,
+};
 use crate::model::lifecycle::Status;
 use crate::model::rules::Mails;
 use crate::model::sequence::{Sequence, StepType};
@@ -121,6 +123,21 @@ pub enum Saved {
     Stale,
 }
 
+/// How the enrolling of a campaign stands when it is launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enrolling {
+    /// Whether workers go on with it.
+    pub state: EnrollmentState,
+    /// How many there are to enroll.
+    pub total: i64,
+    /// The last contact made before the launch: later ones stay out of it.
+    pub mark: ContactNo,
+    /// Everybody up to this contact has been judged.
+    pub through: ContactNo,
+    /// So many were enrolled by the launch itself.
+    pub enrolled: i64,
+}
+
 /// Campaigns of one workspace, their steps and their sequences. What belongs to another workspace is not found.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
@@ -135,14 +152,20 @@ pub trait CampaignRepo: Send {
     async fn find_with_figures(&mut self, id: CampaignId) -> StoreResult<Option<CampaignWithFigures>>;
     /// The campaign with that id, its row locked to the end of the transaction.
     async fn find_for_update(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>>;
+    /// The same with its newest sequence.
+    async fn find_with_steps_for_update(&mut self, id: CampaignId) -> StoreResult<Option<(Campaign, Sequence)>>;
     /// The campaign with that number, its row locked to the end of the transaction.
     async fn find_by_no_for_update(&mut self, no: CampaignNo) -> StoreResult<Option<Campaign>>;
     /// The campaign with that id, unchanging to the end of the transaction; others may hold it like this too.
     async fn find_for_share(&mut self, id: CampaignId) -> StoreResult<Option<Campaign>>;
     /// Writes content, audience, lifecycle, `last_problem` and sequence version where the stored version is still
     /// `campaign.version`; the stored version is then one higher and `updated_at` now. Lets a held campaign go
-    /// (`held_until` is cleared). A campaign that becomes launched is `Running` until its enrolling says otherwise.
+    /// (`held_until` is cleared). What becomes launched is saved by [`CampaignRepo::save_launched`].
     async fn save(&mut self, campaign: &Campaign) -> StoreResult<Saved>;
+    /// The same for a campaign that becomes launched, with how its enrolling stands; whom that has enrolled is posted to
+    /// the books. Answers with the campaign as it is then; `None` where the stored version is another, and the caller is to
+    /// undo the transaction.
+    async fn save_launched(&mut self, campaign: &Campaign, enrolling: Enrolling) -> StoreResult<Option<Campaign>>;
     /// Removes a campaign that was never launched, with its steps.
     async fn delete(&mut self, campaign: &Campaign) -> StoreResult<()>;
     /// A page of campaigns, in order.

@@ -4,16 +4,19 @@ use super::store::StoreResult;
 use crate::model::books::Balance;
 use crate::model::campaign::Campaign;
 use crate::model::ids::{ContactNo, StepNo};
+use crate::model::rules::Rule;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 /// An audience at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AudienceCount {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audience {
     /// How many are in the segment.
     pub total: i64,
     /// The last contact made so far: later ones stay out of this launch.
     pub mark: ContactNo,
+    /// What decides who is in it; `None` where that is a list.
+    pub rules: Option<Rule>,
 }
 
 /// What one chunk of enrolling did.
@@ -21,7 +24,9 @@ pub struct AudienceCount {
 pub struct Chunk {
     /// New enrollments.
     pub enrolled: i64,
-    /// Everybody up to the mark has been judged.
+    /// Everybody up to this contact has been judged.
+    pub through: ContactNo,
+    /// That is everybody up to the mark.
     pub done: bool,
 }
 
@@ -30,20 +35,21 @@ pub struct Chunk {
 #[async_trait]
 pub trait EnrollmentRepo: Send {
     /// Counts the campaign's segment as it is now.
-    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<AudienceCount>;
-    /// Notes the launch: the mark, the total, and that enrolling runs. A triggered campaign enrolls nobody: it is done.
-    async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()>;
-    /// Notes the launch and enrolls its first chunk, as [`EnrollmentRepo::enroll_chunk`] does.
+    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<Audience>;
+    /// Enrolls the first `limit` members of an audience in the transaction that launches, each once and before `first`, up to
+    /// its mark and by its rules. How far that came, and its books, is for
+    /// [`CampaignRepo::save_launched`](super::campaigns::CampaignRepo::save_launched) to write.
     async fn enroll_at_once(
         &mut self,
         campaign: &Campaign,
-        audience: AudienceCount,
+        audience: &Audience,
         first: StepNo,
         limit: i64,
         now: DateTime<Utc>,
     ) -> StoreResult<Chunk>;
     /// Enrolls the next `limit` members of the segment after the cursor, each once and before `first`, and moves the
-    /// cursor, all in this transaction. Membership is judged now. When nobody is left up to the mark, enrolling is done.
+    /// cursor, all in this transaction. Membership is judged now. When nobody is left up to the mark, enrolling is done; where
+    /// it does not run, nobody is enrolled and it is done.
     async fn enroll_chunk(
         &mut self,
         campaign: &Campaign,

@@ -1,12 +1,11 @@
 //! Campaigns that stay stored, for tests of more than one call.
 
 use super::builders::a_campaign;
-use crate::model::campaign::{Campaign, EnrollmentState};
+use crate::model::campaign::Campaign;
 use crate::model::ids::{CampaignId, CampaignNo, SegmentNo, SequenceVersion, StepId};
-use crate::model::lifecycle::Lifecycle;
 use crate::model::rules::Mails;
 use crate::model::sequence::Sequence;
-use crate::ports::campaigns::{CampaignWithFigures, MockCampaignRepo, NewCampaign, RegisteredStep, Saved};
+use crate::ports::campaigns::{CampaignWithFigures, Enrolling, MockCampaignRepo, NewCampaign, RegisteredStep, Saved};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -57,12 +56,17 @@ impl Memory {
             return Saved::Stale;
         }
         *stored = Campaign { version: changed.version + 1, ..changed.clone() };
-        if !matches!(stored.lifecycle, Lifecycle::Draft | Lifecycle::Scheduled { .. })
-            && stored.enrollment_state == EnrollmentState::None
-        {
-            stored.enrollment_state = EnrollmentState::Running;
-        }
         Saved::Stored
+    }
+
+    fn save_launched(&mut self, changed: &Campaign, enrolling: Enrolling) -> Option<Campaign> {
+        let launched = Campaign {
+            enrollment_state: enrolling.state,
+            enroll_total: enrolling.total,
+            total_contacts: changed.total_contacts + enrolling.enrolled,
+            ..changed.clone()
+        };
+        (self.save(&launched) == Saved::Stored).then(|| self.find(changed.id)).flatten()
     }
 
     fn known(&self, named: &Mails) -> Mails {
@@ -113,6 +117,8 @@ pub fn remembering(campaigns: Vec<Campaign>) -> MockCampaignRepo {
     on!(expect_find_for_update, |memory, id| memory.find(id));
     on!(expect_find_for_share, |memory, id| memory.find(id));
     on!(expect_find_by_no_for_update, |memory, no| memory.campaigns.iter().find(|c| c.no == no).cloned());
+    on!(expect_find_with_steps_for_update, |memory, id| memory.find_with_steps(id));
+    on!(expect_save_launched, |memory, campaign, enrolling| memory.save_launched(campaign, enrolling));
     on!(expect_save, |memory, campaign| memory.save(campaign));
     on!(expect_delete, |memory, gone| memory.campaigns.retain(|campaign| campaign.no != gone.no));
     on!(expect_find_segment, |_memory, _| Some(SegmentNo(1)));

@@ -1,12 +1,12 @@
 //! Launching: `draft | scheduled → active`, and enrolling the audience.
 
 use crate::model::campaign::{Campaign, CampaignType, EnrollmentState};
-use crate::model::ids::{CampaignId, StepNo};
+use crate::model::ids::{CampaignId, ContactNo, StepNo};
 use crate::model::lifecycle::{Action, InvalidTransition, check};
 use crate::model::problem::{FieldProblem, FieldProblems};
 use crate::model::sequence::{Sequence, StepKind, StepType};
-use crate::ports::campaigns::Saved;
-use crate::ports::enrollments::AudienceCount;
+use crate::ports::campaigns::Enrolling;
+use crate::ports::enrollments::Audience;
 use crate::ports::store::{StoreError, Tx};
 
 /// Audiences up to this size are enrolled by the call itself; larger ones by the workers, chunk by chunk.
@@ -65,8 +65,9 @@ pub enum LaunchError {
 /// A small audience is enrolled here; of a large one `enrollment_state` says `Running`, workers go on with it, and no
 /// mail is sent before everybody is in. A triggered campaign enrolls nobody.
 pub async fn launch_campaign(tx: &mut Tx, command: LaunchCampaign) -> Result<Launched, LaunchError> {
-    let campaign = tx.campaigns().find_for_update(command.id).await?.ok_or(LaunchError::NotFound)?;
-    launch(tx, campaign, command.postal_address).await
+    let found = tx.campaigns().find_with_steps_for_update(command.id).await?;
+    let (campaign, sequence) = found.ok_or(LaunchError::NotFound)?;
+    launch(tx, campaign, &sequence, command.postal_address).await
 }
 
 /// What is missing that the law asks for in most places.
@@ -79,17 +80,16 @@ pub fn missing_postal_address(campaign: &Campaign) -> Option<FieldProblem> {
     })
 }
 
-/// Launches a campaign whose row is already locked.
+/// Launches a campaign whose row is already locked, with its newest sequence.
 pub(super) async fn launch(
     tx: &mut Tx,
     mut campaign: Campaign,
+    sequence: &Sequence,
     postal_address: PostalAddressRule,
 ) -> Result<Launched, LaunchError> {
     check(campaign.status(), Action::Launch)?;
     let now = tx.now().await?;
-    let version = campaign.sequence_version;
-    let sequence = tx.campaigns().sequence(&campaign, version).await?;
-    let mut entry = entry(campaign.campaign_type, &sequence);
+    let mut entry = entry(campaign.campaign_type, sequence);
     if postal_address == PostalAddressRule::Required
         && let Some(missing) = missing_postal_address(&campaign)
     {
@@ -100,30 +100,33 @@ pub(super) async fn launch(
     let entry = entry.map_err(LaunchError::NotReady)?;
     campaign.lifecycle = campaign.lifecycle.launch(now)?;
     campaign.last_problem = None;
-    if tx.campaigns().save(&campaign).await? == Saved::Stale {
-        return Err(LaunchError::Stale);
-    }
     let audience = tx.enrollments().count_audience(&campaign).await?;
     let nobody = audience.total == 0 && campaign.campaign_type != CampaignType::Triggered;
     if nobody {
         let detail = "the segment has no contact to send to";
         return Err(LaunchError::NotReady(FieldProblems::one("/segmentId", "empty_audience", detail)));
     }
-    let enrolled = enroll(tx, &campaign, entry, audience).await?;
-    let campaign = tx.campaigns().find(campaign.id).await?.ok_or(LaunchError::NotFound)?;
-    Ok(Launched { campaign, enrolled })
+    let enrolling = enroll(tx, &campaign, entry, audience).await?;
+    let campaign = tx.campaigns().save_launched(&campaign, enrolling).await?.ok_or(LaunchError::Stale)?;
+    Ok(Launched { campaign, enrolled: enrolling.enrolled })
 }
 
-/// Enrolls a small audience to its end; of a large one nothing, so that the answer comes at once.
-async fn enroll(tx: &mut Tx, campaign: &Campaign, entry: StepNo, audience: AudienceCount) -> Result<i64, StoreError> {
-    if audience.total > ENROLL_AT_ONCE || campaign.campaign_type == CampaignType::Triggered {
-        tx.enrollments().begin_enrolling(campaign, audience).await?;
-        return Ok(0);
+/// Enrolls a small audience to its end; of a large one nothing, so that the answer comes at once. A triggered campaign
+/// enrolls nobody: it is done.
+async fn enroll(tx: &mut Tx, campaign: &Campaign, entry: StepNo, audience: Audience) -> Result<Enrolling, StoreError> {
+    let Audience { total, mark, .. } = audience;
+    let nobody_yet = Enrolling { state: EnrollmentState::Running, total, mark, through: ContactNo(0), enrolled: 0 };
+    if campaign.campaign_type == CampaignType::Triggered {
+        return Ok(Enrolling { state: EnrollmentState::Done, total: 0, ..nobody_yet });
+    }
+    if total > ENROLL_AT_ONCE {
+        return Ok(nobody_yet);
     }
     let now = tx.now().await?;
     // One more than was counted: a contact that joins in between is judged too, and the chunk knows that it is the last.
-    let chunk = tx.enrollments().enroll_at_once(campaign, audience, entry, ENROLL_AT_ONCE + 1, now).await?;
-    Ok(chunk.enrolled)
+    let chunk = tx.enrollments().enroll_at_once(campaign, &audience, entry, ENROLL_AT_ONCE + 1, now).await?;
+    let state = if chunk.done { EnrollmentState::Done } else { EnrollmentState::Running };
+    Ok(Enrolling { state, through: chunk.through, enrolled: chunk.enrolled, ..nobody_yet })
 }
 
 /// Where the audience enters, or everything that keeps this sequence from being launched.

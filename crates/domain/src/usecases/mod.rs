@@ -9,7 +9,7 @@
 //! use muster_domain::model::ids::{ContactNo, SegmentId};
 //! use muster_domain::model::lifecycle::Status;
 //! use muster_domain::model::principal::Principal;
-//! use muster_domain::ports::enrollments::{AudienceCount, Chunk};
+//! use muster_domain::ports::enrollments::{Audience, Chunk};
 //! use muster_domain::ports::store::Tx;
 //! use muster_domain::ports::templates::{MockTemplates, Templates};
 //! use muster_domain::testing::{MockUnit, a_principal, an_email, remembering};
@@ -45,8 +45,9 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut unit = MockUnit::at("2026-03-01T09:00:00Z".parse()?);
 //! unit.campaigns = remembering(Vec::new());
-//! unit.enrollments.expect_count_audience().returning(|_| Ok(AudienceCount { total: 2, mark: ContactNo(2) }));
-//! unit.enrollments.expect_enroll_at_once().once().returning(|_, _, _, _, _| Ok(Chunk { enrolled: 2, done: true }));
+//! unit.enrollments.expect_count_audience().returning(|_| Ok(Audience { total: 2, mark: ContactNo(2), rules: None }));
+//! let all = Chunk { enrolled: 2, through: ContactNo(2), done: true };
+//! unit.enrollments.expect_enroll_at_once().once().returning(move |_, _, _, _, _| Ok(all));
 //! unit.enrollments.expect_end_all().once().returning(|_, _| Ok(()));
 //! let mut templates = MockTemplates::new();
 //! templates.expect_check().returning(|_, _| Ok(()));

@@ -31,8 +31,9 @@ pub async fn start_campaign(
     if start_at > now {
         return Ok(Start::NotYet);
     }
+    let sequence = tx.campaigns().sequence(&campaign, campaign.sequence_version).await?;
     tx.savepoint().await?;
-    match launch(tx, campaign.clone(), postal_address).await {
+    match launch(tx, campaign.clone(), &sequence, postal_address).await {
         Ok(launched) => Ok(Start::Launched(Box::new(launched))),
         Err(LaunchError::Store(error)) => Err(error.into()),
         Err(refused) => {

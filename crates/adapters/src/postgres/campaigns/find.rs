@@ -115,15 +115,26 @@ pub(super) async fn for_update(
     of: Workspace,
     id: CampaignId,
 ) -> StoreResult<Option<Campaign>> {
-    let mut locking = conn;
-    let lock = campaigns::table
+    once_locked(lock_for_update(conn, of, id), by_id(conn, of, id)).await
+}
+
+pub(super) async fn with_steps_for_update(
+    conn: &AsyncPgConnection,
+    of: Workspace,
+    id: CampaignId,
+) -> StoreResult<Option<(Campaign, Sequence)>> {
+    once_locked(lock_for_update(conn, of, id), with_steps(conn, of, id)).await
+}
+
+async fn lock_for_update(mut conn: &AsyncPgConnection, of: Workspace, id: CampaignId) -> QueryResult<i32> {
+    campaigns::table
         .filter(campaigns::tenant_no.eq(of.tenant.0))
         .filter(campaigns::workspace_no.eq(of.workspace.0))
         .filter(campaigns::id.eq(id.0))
         .select(campaigns::campaign_no)
         .for_no_key_update()
-        .first(&mut locking);
-    once_locked(lock, by_id(conn, of, id)).await
+        .first(&mut conn)
+        .await
 }
 
 pub(super) async fn by_no_for_update(
@@ -159,13 +170,13 @@ pub(super) async fn for_share(
 
 /// Locks a campaign's row and reads it in one flight. Two statements all the same: only one that begins when the lock is
 /// held sees what the last change left.
-async fn once_locked(
+async fn once_locked<T>(
     lock: impl Future<Output = QueryResult<i32>>,
-    read: impl Future<Output = StoreResult<Option<Campaign>>>,
-) -> StoreResult<Option<Campaign>> {
+    read: impl Future<Output = StoreResult<Option<T>>>,
+) -> StoreResult<Option<T>> {
     let lock = lock.map(|locked| locked.optional().store());
-    let (locked, campaign) = try_join!(lock, read)?;
-    Ok(locked.and(campaign))
+    let (locked, found) = try_join!(lock, read)?;
+    Ok(locked.and(found))
 }
 
 /// An audience, which stays to the end of the transaction.

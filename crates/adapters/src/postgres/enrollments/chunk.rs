@@ -7,6 +7,7 @@
 use super::super::rule_sql::{Members, push_select};
 use super::super::statement::{Bind, Statement};
 use super::StoreErrorExt;
+use crate::postgres::prepared::prepared;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -26,12 +27,15 @@ const SHORT: i64 = 1_000;
 
 /// What a chunk begins with: it is tried without asking for conflicts, see [`plainly`].
 const BEGIN: &str = "SAVEPOINT chunk";
+/// Of a short list, which sets nothing that is to be set back. A savepoint left open would have what the launch writes next
+/// to the row that it has locked already count as another's, and that row carry the locks of two.
+const RELEASE: &str = "RELEASE SAVEPOINT chunk";
 /// Has two tables that are read along their keys merged, whatever is known of them. Bounded on both sides: without
 /// statistics the planner would look every contact up by itself.
 const BEGIN_MERGE: &str = "SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; SAVEPOINT chunk";
-/// What a chunk ends with, however it began.
-pub(super) const END: &str =
-    "RELEASE SAVEPOINT chunk; SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT";
+/// Besides that, what a chunk of many ends with, however it began.
+const NESTLOOP: &str = "SET LOCAL enable_nestloop TO DEFAULT";
+const SEQSCAN: &str = "SET LOCAL enable_seqscan TO DEFAULT";
 
 /// What is to be enrolled: those with numbers above `after` and up to `mark`, at most `limit` of them.
 #[derive(Clone, Copy)]
@@ -67,7 +71,7 @@ pub(super) struct Enrolled {
     pub(super) through: Option<i64>,
 }
 
-/// Enrolls them. [`END`] has to follow.
+/// Enrolls them.
 pub(super) async fn enroll(conn: &AsyncPgConnection, wanted: Wanted<'_>, entry: Entry<'_>) -> StoreResult<Enrolled> {
     match wanted.members {
         Members::Listed(_) if wanted.audience <= SHORT => look_up(conn, wanted, entry, Plan::Kept).await,
@@ -174,15 +178,35 @@ async fn plainly(
             Plan::Kept => statement.into_prepared().get_result(&mut sender).await,
         }
     };
-    let (begun, enrolled) = join!(run(conn, begin), attempt(""));
+    let (begun, enrolled, ended) = join!(run(conn, begin), attempt(""), end(conn, plan));
     begun?;
     match enrolled {
+        // The end failed with it and undid nothing.
         Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
             run(conn, "ROLLBACK TO SAVEPOINT chunk").await?;
-            attempt(" ON CONFLICT DO NOTHING").await.store()
+            let enrolled = attempt(" ON CONFLICT DO NOTHING").await.store()?;
+            end(conn, plan).await?;
+            Ok(enrolled)
         }
-        other => other.store(),
+        other => {
+            let enrolled = other.store()?;
+            ended?;
+            Ok(enrolled)
+        }
     }
+}
+
+/// Ends the chunk, behind its `INSERT` in the same flight: by prepared statements, which keep to their order, as a batch would
+/// overtake one that is still to be prepared.
+async fn end(mut conn: &AsyncPgConnection, plan: Plan) -> StoreResult<()> {
+    let statements: &[&'static str] = match plan {
+        Plan::Kept => &[RELEASE],
+        Plan::Anew => &[RELEASE, NESTLOOP, SEQSCAN],
+    };
+    for sql in statements {
+        prepared(sql).execute(&mut conn).await.store()?;
+    }
+    Ok(())
 }
 
 pub(super) async fn run(mut conn: &AsyncPgConnection, sql: &'static str) -> StoreResult<()> {

@@ -3,18 +3,18 @@
 use super::super::rule_sql::{Members, push_from};
 use super::super::statement::{Bind, Statement};
 use super::super::{books, internal};
-use super::chunk::{self, Entry, Wanted, run};
+use super::chunk::{self, Enrolled, Entry, Wanted, run};
 use super::{Count, PgUnit, StoreErrorExt};
 use crate::postgres::prepared::prepared;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use muster_domain::model::books::BookEntries;
-use muster_domain::model::campaign::{Campaign, CampaignType, EnrollmentState};
+use muster_domain::model::campaign::Campaign;
 use muster_domain::model::ids::{ContactNo, SegmentNo};
 use muster_domain::model::rules::Rule;
-use muster_domain::ports::enrollments::{AudienceCount, Chunk};
+use muster_domain::ports::enrollments::{Audience, Chunk};
 use muster_domain::ports::store::StoreResult;
 
 /// A chunk whose members a rule looks for among all contacts takes longer than a request's statement may.
@@ -58,7 +58,7 @@ struct AudienceRow {
 }
 
 /// A list is counted by the statement that reads what kind of segment it is; whom rules mean takes another.
-pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> StoreResult<AudienceCount> {
+pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> StoreResult<Audience> {
     let of = unit.of();
     let mut statement = Statement::new("SELECT s.rules, l.mark, CASE WHEN s.rules IS NULL THEN (SELECT count(*)");
     push_from(&mut statement, of, Members::Listed(campaign.segment));
@@ -69,12 +69,13 @@ pub(super) async fn count_audience(unit: &mut PgUnit, campaign: &Campaign) -> St
     statement.push(" AND s.segment_no = ").bind(Bind::Int(campaign.segment.0));
     let row: AudienceRow = statement.into_prepared().get_result(unit.conn().await?).await.store()?;
     let mark = ContactNo(row.mark);
-    let total = match (row.listed, read(row.rules)?) {
+    let rules = read(row.rules)?;
+    let total = match (row.listed, &rules) {
         (Some(listed), _) => listed,
-        (None, Some(rules)) => count_matching(unit, &rules, mark).await?,
+        (None, Some(rules)) => count_matching(unit, rules, mark).await?,
         (None, None) => 0,
     };
-    Ok(AudienceCount { total, mark })
+    Ok(Audience { total, mark, rules })
 }
 
 async fn count_matching(unit: &mut PgUnit, rules: &Rule, mark: ContactNo) -> StoreResult<i64> {
@@ -86,70 +87,33 @@ async fn count_matching(unit: &mut PgUnit, rules: &Rule, mark: ContactNo) -> Sto
     Ok(total.n)
 }
 
-/// A triggered campaign enrolls nobody: it is done before it begins.
-pub(super) async fn begin_enrolling(
-    unit: &mut PgUnit,
-    campaign: &Campaign,
-    audience: AudienceCount,
-) -> StoreResult<()> {
-    let (state, total) = match campaign.campaign_type {
-        CampaignType::Triggered => (EnrollmentState::Done, 0),
-        CampaignType::Broadcast | CampaignType::Drip | CampaignType::AbTest => {
-            (EnrollmentState::Running, audience.total)
-        }
-    };
-    note(unit.conn().await?, campaign, AudienceCount { total, ..audience }, 0, state).await
-}
-
-/// What a launch is to know of itself: its mark and total, and how far it has come.
-async fn note(
-    mut conn: &AsyncPgConnection,
-    campaign: &Campaign,
-    audience: AudienceCount,
-    cursor: i64,
-    state: EnrollmentState,
-) -> StoreResult<()> {
-    prepared(
-        "UPDATE campaigns SET enrollment_state = $3, enroll_cursor = $4, launch_mark = $5, enroll_total = $6 \
-         WHERE tenant_no = $1 AND campaign_no = $2",
-    )
-    .bind::<Integer, _>(campaign.tenant.0)
-    .bind::<Integer, _>(campaign.no.0)
-    .bind::<Text, _>(state.as_str())
-    .bind::<BigInt, _>(cursor)
-    .bind::<BigInt, _>(audience.mark.0)
-    .bind::<BigInt, _>(audience.total)
-    .execute(&mut conn)
-    .await
-    .store()?;
-    Ok(())
-}
-
-/// The first chunk in the transaction that launches: where it leaves off is written once, with the launch.
+/// The first chunk in the transaction that launches.
 pub(super) async fn enroll_at_once(
     unit: &mut PgUnit,
-    audience: AudienceCount,
+    audience: &Audience,
     entry: Entry<'_>,
     limit: i64,
 ) -> StoreResult<Chunk> {
     let of = unit.of();
-    let campaign = entry.campaign;
     let conn: &AsyncPgConnection = unit.conn().await?;
-    let ((), rules) = try_join!(run(conn, PATIENCE), rules(conn, campaign))?;
-    let members = members(rules.as_ref(), campaign.segment);
+    let members = members(audience.rules.as_ref(), entry.campaign.segment);
     let wanted = Wanted { of, members, audience: audience.total, after: 0, mark: audience.mark.0, limit };
-    let chunk = chunk::enroll(conn, wanted, entry).await?;
-    let done = chunk.members < limit;
-    let state = if done { EnrollmentState::Done } else { EnrollmentState::Running };
-    try_join!(
-        run(conn, chunk::END),
-        note(conn, campaign, audience, chunk.through.unwrap_or(0), state),
-        post_enrolled(conn, campaign, chunk.new),
-    )?;
-    Ok(Chunk { enrolled: chunk.new, done })
+    let ((), chunk) = try_join!(run(conn, PATIENCE), chunk::enroll(conn, wanted, entry))?;
+    Ok(judged(&chunk, 0, limit))
 }
 
-async fn post_enrolled(conn: &AsyncPgConnection, campaign: &Campaign, enrolled: i64) -> StoreResult<()> {
+/// What a chunk that began `after` this contact and looked for `limit` came to.
+fn judged(chunk: &Enrolled, after: i64, limit: i64) -> Chunk {
+    let through = ContactNo(chunk.through.unwrap_or(after));
+    Chunk { enrolled: chunk.new, through, done: chunk.members < limit }
+}
+
+/// Books those who were enrolled.
+pub(in crate::postgres) async fn post_enrolled(
+    conn: &AsyncPgConnection,
+    campaign: &Campaign,
+    enrolled: i64,
+) -> StoreResult<()> {
     let mut entries = BookEntries::default();
     entries.campaign.audience = enrolled;
     entries.campaign.open = enrolled;
@@ -174,19 +138,14 @@ pub(super) async fn enroll_chunk(unit: &mut PgUnit, entry: Entry<'_>, limit: i64
     let campaign = entry.campaign;
     let conn: &AsyncPgConnection = unit.conn().await?;
     let ((), at) = try_join!(run(conn, PATIENCE), cursor(conn, campaign))?;
-    let Some(at) = at else { return Ok(Chunk { enrolled: 0, done: true }) };
+    let Some(at) = at else { return Ok(Chunk { enrolled: 0, through: ContactNo(0), done: true }) };
     let rules = read(at.rules)?;
     let members = members(rules.as_ref(), campaign.segment);
     let audience = at.enroll_total;
     let wanted = Wanted { of, members, audience, after: at.enroll_cursor, mark: at.launch_mark, limit };
-    let chunk = chunk::enroll(conn, wanted, entry).await?;
-    let done = chunk.members < limit;
-    try_join!(
-        run(conn, chunk::END),
-        move_cursor(conn, campaign, chunk.through.unwrap_or(at.enroll_cursor), done),
-        post_enrolled(conn, campaign, chunk.new),
-    )?;
-    Ok(Chunk { enrolled: chunk.new, done })
+    let chunk = judged(&chunk::enroll(conn, wanted, entry).await?, at.enroll_cursor, limit);
+    try_join!(move_cursor(conn, campaign, chunk), post_enrolled(conn, campaign, chunk.enrolled))?;
+    Ok(chunk)
 }
 
 /// Where enrolling stands; `None` when it does not run. The row stays locked: one chunk at a time.
@@ -204,15 +163,15 @@ async fn cursor(mut conn: &AsyncPgConnection, campaign: &Campaign) -> StoreResul
     Ok(rows.into_iter().next())
 }
 
-async fn move_cursor(mut conn: &AsyncPgConnection, campaign: &Campaign, to: i64, done: bool) -> StoreResult<()> {
+async fn move_cursor(mut conn: &AsyncPgConnection, campaign: &Campaign, chunk: Chunk) -> StoreResult<()> {
     prepared(
         "UPDATE campaigns SET enroll_cursor = $3, enrollment_state = CASE WHEN $4 THEN 'done' ELSE enrollment_state END \
          WHERE tenant_no = $1 AND campaign_no = $2",
     )
     .bind::<Integer, _>(campaign.tenant.0)
     .bind::<Integer, _>(campaign.no.0)
-    .bind::<BigInt, _>(to)
-    .bind::<Bool, _>(done)
+    .bind::<BigInt, _>(chunk.through.0)
+    .bind::<Bool, _>(chunk.done)
     .execute(&mut conn)
     .await
     .store()?;

@@ -17,7 +17,7 @@ use diesel_async::RunQueryDsl;
 use muster_domain::model::books::Balance;
 use muster_domain::model::campaign::Campaign;
 use muster_domain::model::ids::StepNo;
-use muster_domain::ports::enrollments::{AudienceCount, Chunk, EnrollmentRepo};
+use muster_domain::ports::enrollments::{Audience, Chunk, EnrollmentRepo};
 use muster_domain::ports::store::StoreResult;
 
 #[derive(QueryableByName)]
@@ -34,18 +34,14 @@ struct Answer {
 
 #[async_trait]
 impl EnrollmentRepo for PgUnit {
-    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<AudienceCount> {
+    async fn count_audience(&mut self, campaign: &Campaign) -> StoreResult<Audience> {
         enroll::count_audience(self, campaign).await
-    }
-
-    async fn begin_enrolling(&mut self, campaign: &Campaign, audience: AudienceCount) -> StoreResult<()> {
-        enroll::begin_enrolling(self, campaign, audience).await
     }
 
     async fn enroll_at_once(
         &mut self,
         campaign: &Campaign,
-        audience: AudienceCount,
+        audience: &Audience,
         first: StepNo,
         limit: i64,
         now: DateTime<Utc>,
