@@ -75,7 +75,7 @@ impl From<ChangeError> for Problem {
             content_type = "application/problem+json")
     )
 )]
-#[patch("/campaigns/{id}")]
+#[patch("/{id}")]
 pub(crate) async fn change_campaign(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

@@ -38,7 +38,7 @@ impl FromFields for CloneRequest {
     responses((status = 201, description = "The copy", body = CampaignResponse,
         headers(("Location" = String), ("ETag" = String))))
 )]
-#[post("/campaigns/{id}/clone")]
+#[post("/{id}/clone")]
 pub(crate) async fn clone_campaign(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

@@ -75,7 +75,7 @@ impl From<CreateError> for Problem {
     responses((status = 201, description = "The campaign", body = CampaignResponse,
         headers(("Location" = String), ("ETag" = String))))
 )]
-#[post("/campaigns")]
+#[post("")]
 pub(crate) async fn create_campaign(caller: Can<CampaignsWrite>, body: Body<CreateRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| -> Result<Reply, Problem> {

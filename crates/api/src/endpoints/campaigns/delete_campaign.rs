@@ -19,7 +19,7 @@ use muster_domain::usecases::delete_campaign::{self as story, DeleteCampaign};
             content_type = "application/problem+json")
     )
 )]
-#[delete("/campaigns/{id}")]
+#[delete("/{id}")]
 pub(crate) async fn delete_campaign(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

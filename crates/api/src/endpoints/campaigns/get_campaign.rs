@@ -40,7 +40,7 @@ impl From<ReadError> for Problem {
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "The campaign", body = CampaignView, headers(("ETag" = String))))
 )]
-#[get("/campaigns/{id}")]
+#[get("/{id}")]
 pub(crate) async fn get_campaign(caller: Can<CampaignsRead>, InPath(id): InPath<CampaignId>) -> Answer {
     let view = caller.read(async |tx| story::get_campaign(tx, id).await).await?;
     let steps = steps_of(&view.steps);

@@ -109,7 +109,7 @@ impl Position {
     params(ListParams, PageParams),
     responses((status = 200, description = "The campaigns", body = Listing<RowResponse>))
 )]
-#[get("/campaigns")]
+#[get("")]
 pub(crate) async fn list_campaigns(caller: Can<CampaignsRead>, request: Params<ListRequest>) -> Answer {
     let cursors = &caller.state.cursors;
     let (name, order, descending) = request.sort;

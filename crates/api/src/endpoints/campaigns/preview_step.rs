@@ -80,7 +80,7 @@ impl From<PreviewError> for Problem {
     request_body = Option<PreviewFields>,
     responses((status = 200, description = "The mail", body = PreviewResponse))
 )]
-#[post("/campaigns/{id}/preview")]
+#[post("/{id}/preview")]
 pub(crate) async fn preview_step(
     caller: Can<CampaignsRead>,
     InPath(id): InPath<CampaignId>,

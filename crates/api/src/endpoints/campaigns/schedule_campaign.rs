@@ -37,7 +37,7 @@ impl FromFields for ScheduleRequest {
     request_body = Option<ScheduleRequest>,
     responses((status = 200, description = "Scheduled", body = CampaignResponse, headers(("ETag" = String))))
 )]
-#[post("/campaigns/{id}/schedule")]
+#[post("/{id}/schedule")]
 pub(crate) async fn schedule_campaign(
     caller: Can<CampaignsLaunch>,
     InPath(id): InPath<CampaignId>,

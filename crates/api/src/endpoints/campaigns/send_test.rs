@@ -82,7 +82,7 @@ impl From<TestReport> for TestResponse {
     request_body = TestFields,
     responses((status = 200, description = "What became of each", body = TestResponse))
 )]
-#[post("/campaigns/{id}/test")]
+#[post("/{id}/test")]
 pub(crate) async fn send_test(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

@@ -16,7 +16,7 @@ use muster_domain::usecases::unschedule_campaign::{self as story, UnscheduleCamp
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "A draft again", body = CampaignResponse, headers(("ETag" = String))))
 )]
-#[post("/campaigns/{id}/unschedule")]
+#[post("/{id}/unschedule")]
 pub(crate) async fn unschedule_campaign(
     caller: Can<CampaignsLaunch>,
     InPath(id): InPath<CampaignId>,

@@ -35,7 +35,7 @@ impl From<ChangeContactError> for Problem {
             content_type = "application/problem+json")
     )
 )]
-#[patch("/contacts/{id}")]
+#[patch("/{id}")]
 pub(crate) async fn change_contact(
     caller: Can<AudienceWrite>,
     InPath(id): InPath<ContactId>,

@@ -47,7 +47,7 @@ impl From<CreateContactError> for Problem {
         (status = 200, description = "The contact that had the address, changed", body = ContactResponse)
     )
 )]
-#[post("/contacts")]
+#[post("")]
 pub(crate) async fn create_contact(
     caller: Can<AudienceWrite>,
     query: Params<CreateQuery>,

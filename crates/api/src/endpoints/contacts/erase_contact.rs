@@ -30,7 +30,7 @@ impl From<EraseContactError> for Problem {
     params(("id" = Uuid, Path, description = "The contact")),
     responses((status = 204, description = "Erased"))
 )]
-#[delete("/contacts/{id}")]
+#[delete("/{id}")]
 pub(crate) async fn erase_contact(caller: Can<AudienceWrite>, InPath(id): InPath<ContactId>) -> Answer {
     caller
         .write(&Repeat::none(), async |tx| -> Result<Reply, Problem> {

@@ -105,7 +105,7 @@ impl From<PersonalData> for PersonalDataResponse {
     params(("id" = Uuid, Path, description = "The contact")),
     responses((status = 200, description = "Everything", body = PersonalDataResponse))
 )]
-#[get("/contacts/{id}/export")]
+#[get("/{id}/export")]
 pub(crate) async fn export_contact(caller: Can<AudienceRead>, InPath(id): InPath<ContactId>) -> Answer {
     let data = caller.read(async |tx| story::export_contact(tx, id).await).await?.ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok()

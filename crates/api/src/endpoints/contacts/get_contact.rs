@@ -15,7 +15,7 @@ use muster_domain::usecases::get_contact as story;
     params(("id" = Uuid, Path, description = "The contact")),
     responses((status = 200, description = "The contact", body = ContactResponse))
 )]
-#[get("/contacts/{id}")]
+#[get("/{id}")]
 pub(crate) async fn get_contact(caller: Can<AudienceRead>, InPath(id): InPath<ContactId>) -> Answer {
     let contact = caller.read(async |tx| story::get_contact(tx, id).await).await?.ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(ContactResponse::from(contact)))

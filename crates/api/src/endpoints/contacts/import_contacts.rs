@@ -58,7 +58,7 @@ impl FromFields for ImportQuery {
             content_type = "application/problem+json")
     )
 )]
-#[post("/contacts/import")]
+#[post("/import")]
 pub(crate) async fn import_contacts(
     caller: Can<AudienceWrite>,
     query: Params<ImportQuery>,

@@ -45,7 +45,7 @@ impl FromFields for ListQuery {
     params(FilterParams, PageParams),
     responses((status = 200, description = "The contacts", body = Listing<ContactResponse>))
 )]
-#[get("/contacts")]
+#[get("")]
 pub(crate) async fn list_contacts(caller: Can<AudienceRead>, query: Params<ListQuery>) -> Answer {
     let ListQuery { page, filter } = &query.0;
     let cursors = &caller.state.cursors;

@@ -48,7 +48,7 @@ impl FromFields for ListParams {
     params(PageParams, ListFilters),
     responses((status = 200, description = "The deliveries", body = Listing<DeliveryResponse>))
 )]
-#[get("/deliveries")]
+#[get("")]
 pub(crate) async fn list_deliveries(caller: Can<CampaignsRead>, params: Params<ListParams>) -> Answer {
     let cursors = &caller.state.cursors;
     let after = params.page.after(cursors, "deliveries")?;

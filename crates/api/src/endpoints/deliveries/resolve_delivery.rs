@@ -54,7 +54,7 @@ impl From<ResolveError> for Problem {
     request_body = ResolveRequest,
     responses((status = 200, description = "The delivery as it stands now", body = DeliveryResponse))
 )]
-#[post("/deliveries/{id}/resolve")]
+#[post("/{id}/resolve")]
 pub(crate) async fn resolve_delivery(
     caller: Can<CampaignsLaunch>,
     id: DeliveryInPath,

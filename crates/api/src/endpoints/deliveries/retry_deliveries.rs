@@ -74,7 +74,7 @@ impl From<RetryError> for Problem {
     request_body = RetryRequest,
     responses((status = 200, description = "They are pending again", body = RetryResponse))
 )]
-#[post("/campaigns/{id}/retry")]
+#[post("/{id}/retry")]
 pub(crate) async fn retry_deliveries(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

@@ -59,7 +59,7 @@ impl From<EnrollError> for Problem {
     request_body = EnrollRequest,
     responses((status = 200, description = "Enrolled", body = EnrollResponse))
 )]
-#[post("/campaigns/{id}/enrollments")]
+#[post("/{id}/enrollments")]
 pub(crate) async fn enroll_contacts(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

@@ -26,7 +26,7 @@ impl From<ExitError> for Problem {
     params(("id" = Uuid, Path, description = "The campaign"), ("contactId" = Uuid, Path, description = "The contact")),
     responses((status = 200, description = "The enrollment, exited", body = EnrollmentResponse))
 )]
-#[post("/campaigns/{id}/enrollments/{contactId}/exit")]
+#[post("/{id}/enrollments/{contactId}/exit")]
 pub(crate) async fn exit_enrollment(
     caller: Can<CampaignsLaunch>,
     path: InPath<(CampaignId, ContactId)>,

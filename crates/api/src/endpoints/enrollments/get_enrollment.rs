@@ -75,7 +75,7 @@ pub(crate) struct EventResponse {
     params(("id" = Uuid, Path, description = "The campaign"), ("contactId" = Uuid, Path, description = "The contact")),
     responses((status = 200, description = "The way of the contact", body = WayResponse))
 )]
-#[get("/campaigns/{id}/enrollments/{contactId}")]
+#[get("/{id}/enrollments/{contactId}")]
 pub(crate) async fn get_enrollment(caller: Can<CampaignsRead>, path: InPath<(CampaignId, ContactId)>) -> Answer {
     let (id, contact) = path.0;
     let way = caller.read(async |tx| story::get_enrollment(tx, id, contact).await).await?;

@@ -71,7 +71,7 @@ fn parse_status(name: &str) -> Option<EnrollmentStatus> {
     params(("id" = Uuid, Path, description = "The campaign"), PageParams, ListFilters),
     responses((status = 200, description = "The enrollments", body = Listing<EnrollmentResponse>))
 )]
-#[get("/campaigns/{id}/enrollments")]
+#[get("/{id}/enrollments")]
 pub(crate) async fn list_enrollments(
     caller: Can<CampaignsRead>,
     id: InPath<CampaignId>,

@@ -56,7 +56,7 @@ impl From<CreateHookError> for Problem {
     request_body = CreateRequest,
     responses((status = 201, description = "The hook", body = CreateResponse, headers(("Location" = String))))
 )]
-#[post("/hooks")]
+#[post("")]
 pub(crate) async fn create_hook(caller: Can<AdminScope>, body: Body<CreateRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| {

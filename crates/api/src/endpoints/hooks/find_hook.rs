@@ -24,7 +24,7 @@ impl From<FindHookError> for Problem {
     params(("id" = Uuid, Path, description = "The hook")),
     responses((status = 200, description = "The hook", body = HookResponse))
 )]
-#[get("/hooks/{id}")]
+#[get("/{id}")]
 pub(crate) async fn find_hook(caller: Can<AdminScope>, InPath(id): InPath<HookId>) -> Answer {
     let hook = caller.read(async |tx| story::find_hook(tx, id).await).await?;
     Ok(HttpResponse::Ok().json(HookResponse::of(&caller.state, hook)))

@@ -13,7 +13,7 @@ use muster_domain::usecases::list_hooks as story;
     params(PageParams),
     responses((status = 200, description = "The hooks", body = Listing<HookResponse>))
 )]
-#[get("/hooks")]
+#[get("")]
 pub(crate) async fn list_hooks(caller: Can<AdminScope>, page: Params<Page>) -> Answer {
     let cursors = &caller.state.cursors;
     let after = page.after(cursors, "hooks")?;

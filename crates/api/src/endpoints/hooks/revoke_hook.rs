@@ -23,7 +23,7 @@ impl From<RevokeHookError> for Problem {
     params(("id" = Uuid, Path, description = "The hook")),
     responses((status = 204, description = "Revoked"))
 )]
-#[delete("/hooks/{id}")]
+#[delete("/{id}")]
 pub(crate) async fn revoke_hook(caller: Can<AdminScope>, InPath(id): InPath<HookId>) -> Answer {
     caller.change(async |tx| story::revoke_hook(tx, id).await).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -74,7 +74,7 @@ impl From<CreateKeyError> for Problem {
     request_body = CreateRequest,
     responses((status = 201, description = "The key", body = CreateResponse, headers(("Location" = String))))
 )]
-#[post("/keys")]
+#[post("")]
 pub(crate) async fn create_key(caller: Can<AdminScope>, body: Body<CreateRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| {

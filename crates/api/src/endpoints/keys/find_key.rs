@@ -24,7 +24,7 @@ impl From<FindKeyError> for Problem {
     params(("id" = Uuid, Path, description = "The key")),
     responses((status = 200, description = "The key", body = KeyResponse))
 )]
-#[get("/keys/{id}")]
+#[get("/{id}")]
 pub(crate) async fn find_key(caller: Can<AdminScope>, InPath(id): InPath<KeyId>) -> Answer {
     let key = caller.read(async |tx| story::find_key(tx, id).await).await?;
     Ok(HttpResponse::Ok().json(KeyResponse::from(key)))

@@ -13,7 +13,7 @@ use muster_domain::usecases::list_keys as story;
     params(PageParams),
     responses((status = 200, description = "The keys", body = Listing<KeyResponse>))
 )]
-#[get("/keys")]
+#[get("")]
 pub(crate) async fn list_keys(caller: Can<AdminScope>, page: Params<Page>) -> Answer {
     let cursors = &caller.state.cursors;
     let after = page.after(cursors, "keys")?;

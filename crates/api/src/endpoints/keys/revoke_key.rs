@@ -23,7 +23,7 @@ impl From<RevokeKeyError> for Problem {
     params(("id" = Uuid, Path, description = "The key")),
     responses((status = 204, description = "Revoked"))
 )]
-#[delete("/keys/{id}")]
+#[delete("/{id}")]
 pub(crate) async fn revoke_key(caller: Can<AdminScope>, InPath(id): InPath<KeyId>) -> Answer {
     let prefix = caller.change(async |tx| story::revoke_key(tx, id).await).await?;
     caller.state.authenticator.forget(&prefix);

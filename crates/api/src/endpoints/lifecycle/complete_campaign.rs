@@ -18,7 +18,7 @@ use muster_domain::usecases::complete_campaign::{self as story, CompleteCampaign
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "Completed", body = TransitionResponse))
 )]
-#[post("/campaigns/{id}/complete")]
+#[post("/{id}/complete")]
 pub(crate) async fn complete_campaign(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

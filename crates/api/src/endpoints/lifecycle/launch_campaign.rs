@@ -57,7 +57,7 @@ impl From<LaunchError> for Problem {
         (status = 202, description = "Launched, the audience is being enrolled", body = LaunchResponse)
     )
 )]
-#[post("/campaigns/{id}/launch")]
+#[post("/{id}/launch")]
 pub(crate) async fn launch_campaign(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

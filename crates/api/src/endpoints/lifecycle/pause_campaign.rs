@@ -47,7 +47,7 @@ pub(crate) struct PauseResponse {
         (status = 202, description = "Paused, some deliveries still under way", body = PauseResponse)
     )
 )]
-#[post("/campaigns/{id}/pause")]
+#[post("/{id}/pause")]
 pub(crate) async fn pause_campaign(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

@@ -17,7 +17,7 @@ use muster_domain::usecases::resume_campaign::{self as story, ResumeCampaign};
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "Active again", body = TransitionResponse))
 )]
-#[post("/campaigns/{id}/resume")]
+#[post("/{id}/resume")]
 pub(crate) async fn resume_campaign(
     caller: Can<CampaignsLaunch>,
     id: InPath<CampaignId>,

@@ -83,7 +83,7 @@ impl From<AnalyticsError> for Problem {
         (String = "application/x-ndjson")
     )))
 )]
-#[get("/campaigns/{id}/analytics")]
+#[get("/{id}/analytics")]
 pub(crate) async fn get_analytics(
     caller: Can<CampaignsRead>,
     id: InPath<CampaignId>,

@@ -89,7 +89,7 @@ impl From<Balance> for BalanceResponse {
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "The books", body = BalanceResponse))
 )]
-#[get("/campaigns/{id}/balance")]
+#[get("/{id}/balance")]
 pub(crate) async fn get_balance(caller: Can<CampaignsRead>, id: InPath<CampaignId>) -> Answer {
     let balance = caller.read(async |tx| story::get_balance(tx, id.0).await).await?;
     Ok(HttpResponse::Ok().json(BalanceResponse::from(balance)))

@@ -26,7 +26,7 @@ pub(crate) struct AddResponse {
     request_body = MembersRequest,
     responses((status = 200, description = "Added", body = AddResponse))
 )]
-#[post("/segments/{id}/contacts")]
+#[post("/{id}/contacts")]
 pub(crate) async fn add_segment_contacts(
     caller: Can<AudienceWrite>,
     InPath(id): InPath<SegmentId>,

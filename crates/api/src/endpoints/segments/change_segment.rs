@@ -50,7 +50,7 @@ impl From<ChangeSegmentError> for Problem {
     request_body = ChangeRequest,
     responses((status = 200, description = "The segment", body = SegmentResponse))
 )]
-#[patch("/segments/{id}")]
+#[patch("/{id}")]
 pub(crate) async fn change_segment(
     caller: Can<AudienceWrite>,
     InPath(id): InPath<SegmentId>,

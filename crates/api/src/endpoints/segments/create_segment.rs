@@ -66,7 +66,7 @@ impl From<CreateSegmentError> for Problem {
     request_body = CreateRequest,
     responses((status = 201, description = "The segment", body = SegmentResponse, headers(("Location" = String))))
 )]
-#[post("/segments")]
+#[post("")]
 pub(crate) async fn create_segment(caller: Can<AudienceWrite>, body: Body<CreateRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| {

@@ -28,7 +28,7 @@ impl From<DeleteSegmentError> for Problem {
             content_type = "application/problem+json")
     )
 )]
-#[delete("/segments/{id}")]
+#[delete("/{id}")]
 pub(crate) async fn delete_segment(caller: Can<AudienceWrite>, InPath(id): InPath<SegmentId>) -> Answer {
     caller.change(async |tx| story::delete_segment(tx, id).await).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -15,7 +15,7 @@ use muster_domain::usecases::get_segment as story;
     params(("id" = Uuid, Path, description = "The segment")),
     responses((status = 200, description = "The segment", body = SegmentResponse))
 )]
-#[get("/segments/{id}")]
+#[get("/{id}")]
 pub(crate) async fn get_segment(caller: Can<AudienceRead>, InPath(id): InPath<SegmentId>) -> Answer {
     let found = caller.read(async |tx| story::get_segment(tx, id).await).await?;
     let (segment, contacts) = found.ok_or(Problem::NotFound)?;

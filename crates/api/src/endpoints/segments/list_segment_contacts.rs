@@ -15,7 +15,7 @@ use muster_domain::usecases::list_segment_contacts as story;
     params(("id" = Uuid, Path, description = "The segment"), PageParams),
     responses((status = 200, description = "The members", body = Listing<ContactResponse>))
 )]
-#[get("/segments/{id}/contacts")]
+#[get("/{id}/contacts")]
 pub(crate) async fn list_segment_contacts(
     caller: Can<AudienceRead>,
     InPath(id): InPath<SegmentId>,

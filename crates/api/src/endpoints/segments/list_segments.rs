@@ -13,7 +13,7 @@ use muster_domain::usecases::list_segments as story;
     params(PageParams),
     responses((status = 200, description = "The segments", body = Listing<SegmentResponse>))
 )]
-#[get("/segments")]
+#[get("")]
 pub(crate) async fn list_segments(caller: Can<AudienceRead>, page: Params<Page>) -> Answer {
     let cursors = &caller.state.cursors;
     let after = page.after(cursors, "segments")?;

@@ -55,7 +55,7 @@ impl From<PreviewSegmentError> for Problem {
     request_body = PreviewRequest,
     responses((status = 200, description = "Whom they reach", body = PreviewResponse))
 )]
-#[post("/segments/preview")]
+#[post("/preview")]
 pub(crate) async fn preview_segment(caller: Can<AudienceRead>, body: Body<PreviewRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| {

@@ -31,7 +31,7 @@ pub(crate) struct RemoveResponse {
             content_type = "application/problem+json")
     )
 )]
-#[delete("/segments/{id}/contacts")]
+#[delete("/{id}/contacts")]
 pub(crate) async fn remove_segment_contacts(
     caller: Can<AudienceWrite>,
     InPath(id): InPath<SegmentId>,

@@ -29,7 +29,7 @@ impl FromFields for StepRequest {
     responses((status = 201, description = "The step", body = StepResponse,
         headers(("Location" = String), ("ETag" = String))))
 )]
-#[post("/campaigns/{id}/steps")]
+#[post("/{id}/steps")]
 pub(crate) async fn add_step(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

@@ -27,7 +27,7 @@ use muster_domain::usecases::change_step::{self as story, ChangeStep};
             content_type = "application/problem+json")
     )
 )]
-#[patch("/campaigns/{id}/steps/{stepId}")]
+#[patch("/{id}/steps/{stepId}")]
 pub(crate) async fn change_step(
     caller: Can<CampaignsWrite>,
     InPath((id, step)): InPath<(CampaignId, StepId)>,

@@ -15,7 +15,7 @@ use muster_domain::usecases::get_steps as story;
     params(("id" = Uuid, Path, description = "The campaign")),
     responses((status = 200, description = "The steps", body = StepsResponse, headers(("ETag" = String))))
 )]
-#[get("/campaigns/{id}/steps")]
+#[get("/{id}/steps")]
 pub(crate) async fn get_steps(caller: Can<CampaignsRead>, InPath(id): InPath<CampaignId>) -> Answer {
     let steps = caller.read(async |tx| story::get_steps(tx, id).await).await?;
     let etag = format!("\"{}\"", steps.campaign.version);

@@ -24,7 +24,7 @@ use muster_domain::usecases::remove_step::{self as story, RemoveStep};
             content_type = "application/problem+json")
     )
 )]
-#[delete("/campaigns/{id}/steps/{stepId}")]
+#[delete("/{id}/steps/{stepId}")]
 pub(crate) async fn remove_step(
     caller: Can<CampaignsWrite>,
     InPath((id, step)): InPath<(CampaignId, StepId)>,

@@ -71,7 +71,7 @@ impl FromFields for ReplaceRequest {
             content_type = "application/problem+json")
     )
 )]
-#[put("/campaigns/{id}/steps")]
+#[put("/{id}/steps")]
 pub(crate) async fn replace_steps(
     caller: Can<CampaignsWrite>,
     InPath(id): InPath<CampaignId>,

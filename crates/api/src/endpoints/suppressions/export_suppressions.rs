@@ -32,7 +32,7 @@ const COLUMNS: [&str; 5] = ["email", "domain", "reason", "source", "createdAt"];
         (String = "text/csv")
     )))
 )]
-#[get("/suppressions/export")]
+#[get("/export")]
 pub(crate) async fn export_suppressions(caller: Can<AudienceRead>, wanted: Wanted) -> Answer {
     let (media_type, filename) = match wanted {
         Wanted::Csv => (TEXT_CSV, "suppressions.csv"),

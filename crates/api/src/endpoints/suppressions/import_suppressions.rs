@@ -42,7 +42,7 @@ impl FromFields for ImportParams {
     request_body(content((String = "text/csv"), (String = "application/x-ndjson")), description = "The list"),
     responses((status = 200, description = "What became of the rows", body = ImportResponse))
 )]
-#[post("/suppressions/import")]
+#[post("/import")]
 pub(crate) async fn import_suppressions(
     caller: Can<AudienceWrite>,
     query: Params<ImportParams>,

@@ -31,7 +31,7 @@ impl FromFields for LiftQuery {
     params(("entry" = String, Path, description = "The address or domain, in upper or lower case")),
     responses((status = 204, description = "It is off the list"))
 )]
-#[delete("/suppressions/{entry}")]
+#[delete("/{entry}")]
 pub(crate) async fn lift_suppression(
     caller: Can<AudienceWrite>,
     InPath(entry): InPath<String>,
@@ -53,7 +53,7 @@ pub(crate) async fn lift_suppression(
             content_type = "application/problem+json")
     )
 )]
-#[delete("/suppressions")]
+#[delete("")]
 pub(crate) async fn lift_suppression_by_email(caller: Can<AudienceWrite>, query: Params<LiftQuery>) -> Answer {
     lift(&caller, &query.0.0).await
 }

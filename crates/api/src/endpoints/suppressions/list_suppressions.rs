@@ -31,7 +31,7 @@ impl FromFields for ListQuery {
     params(OnlyParams, PageParams),
     responses((status = 200, description = "The entries", body = Listing<SuppressionResponse>))
 )]
-#[get("/suppressions")]
+#[get("")]
 pub(crate) async fn list_suppressions(caller: Can<AudienceRead>, query: Params<ListQuery>) -> Answer {
     let ListQuery { page, only } = &query.0;
     let cursors = &caller.state.cursors;

@@ -94,7 +94,7 @@ impl From<SuppressAddressError> for Problem {
         (status = 200, description = "It was on the list before", body = SuppressionResponse)
     )
 )]
-#[post("/suppressions")]
+#[post("")]
 pub(crate) async fn suppress_address(caller: Can<AudienceWrite>, body: Body<SuppressRequest>) -> Answer {
     caller
         .write(&body.repeat, async |tx| {
