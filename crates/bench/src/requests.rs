@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const ROUNDS: usize = 3;
-/// A round of one of the two, at most.
+/// A round of one of them, at most.
 const SECONDS: Duration = Duration::from_secs(2);
 /// Statements that need not wait for each other are sent together, as the program sends them.
 const IN_FLIGHTS: &str = "the same in flights";

@@ -1,7 +1,6 @@
 //! Taking contacts out of their campaigns before the end: unsubscribing, suppressing, erasing, leaving by hand.
 //!
-//! Order of locks, for everybody who changes these rows: contact, suppression list, enrollment, outbox, books; rows of one kind by
-//! their keys.
+//! The order of locks is that of [`super::deliver`].
 
 use super::books;
 use super::delivery_keys::DeliveryColumns;

@@ -42,7 +42,8 @@ pub enum EnrollError {
 ///
 /// A triggered campaign takes only contacts of its segment.
 pub async fn enroll_contacts(tx: &mut Tx, command: EnrollContacts) -> Result<Joined, EnrollError> {
-    let campaign = tx.campaigns().find_for_update(command.id).await?.ok_or(EnrollError::NotFound)?;
+    let found = tx.campaigns().find_with_steps_for_update(command.id).await?;
+    let (campaign, sequence) = found.ok_or(EnrollError::NotFound)?;
     let from = campaign.status();
     if !matches!(from, Status::Active | Status::Paused) {
         return Err(InvalidTransition { from, action: Action::Enroll, allowed: allowed(from) }.into());
@@ -59,8 +60,6 @@ pub async fn enroll_contacts(tx: &mut Tx, command: EnrollContacts) -> Result<Joi
         CampaignType::Broadcast | CampaignType::Drip | CampaignType::AbTest => None,
     };
     let contacts = check(&command.contacts, &known, welcome.as_ref()).map_err(EnrollError::Invalid)?;
-    let version = campaign.sequence_version;
-    let sequence = tx.campaigns().sequence(&campaign, version).await?;
     let first = entry(campaign.campaign_type, &sequence).map_err(EnrollError::Invalid)?;
     let now = tx.now().await?;
     Ok(tx.analytics().join(&campaign, &contacts, first, now).await?)

@@ -4,8 +4,8 @@
 //! subquery with `OFFSET 0`). Told tenant and campaign as constants, the planner takes a campaign launched since the last
 //! `ANALYZE` for one row and reads all of it for every batch.
 //!
-//! Order of locks, for everybody: tenant, campaign, contacts, quota, enrollments, outbox, books; rows of one kind in the
-//! order of their keys.
+//! Order of locks, for everybody: tenant, campaign, contacts, suppression list, quota, enrollments, outbox, books; rows of one
+//! kind in the order of their keys.
 
 mod begin;
 mod claim;

@@ -36,8 +36,7 @@ struct RefusedRow {
 
 /// Suppresses the addresses that refused mail for good, or too often until no attempt was left, in the whole tenant, and takes their
 /// contacts out of every campaign: contacts are locked before enrollments, and enrollments before the outbox. Only for attempts
-/// that are still under way, and
-/// contacts that had no other address when the mail was queued.
+/// that are still under way, and contacts that had no other address when the mail was queued.
 pub(super) async fn give_up_refused(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
@@ -54,13 +53,12 @@ pub(super) async fn give_up_refused(
     let mut soft = under_way(conn, key, &soft).await?;
     let last = |row: &RefusedRow| policy.after(row.attempts, 0.0).is_none();
     soft.extend(under_way(conn, key, &for_now).await?.into_iter().filter(last));
-    let refused: Vec<&RefusedRow> = hard.iter().chain(&soft).collect();
-    let numbers: Vec<ContactNo> = refused.iter().map(|row| ContactNo(row.contact_no)).collect();
-    if refused.is_empty() {
+    if hard.is_empty() && soft.is_empty() {
         return Ok(Exits::default());
     }
+    let numbers: Vec<ContactNo> = hard.iter().chain(&soft).map(|row| ContactNo(row.contact_no)).collect();
     // Whoever else has one of these addresses, too: all of them at once and in rising order, as everybody does.
-    hold::hold(conn, key.tenant, &keys_of(refused)?, &numbers).await?;
+    hold::hold(conn, key.tenant, &keys(&addresses(hard.iter().chain(&soft))?), &numbers).await?;
     let mut given_up = hard;
     for row in soft {
         let bounced_at = note_soft_bounce(conn, row.delivery(key), row.now).await?;
@@ -69,9 +67,9 @@ pub(super) async fn give_up_refused(
         }
     }
     let Some(now) = given_up.as_slice().first().map(|row| row.now) else { return Ok(Exits::default()) };
-    let addresses = given_up.iter().map(RefusedRow::address).collect::<StoreResult<Vec<_>>>()?;
+    let addresses = addresses(&given_up)?;
     // They are held already: this is to know them from the others.
-    let contacts = hold::hold(conn, key.tenant, &keys_of(&given_up)?, &[]).await?;
+    let contacts = hold::hold(conn, key.tenant, &keys(&addresses), &[]).await?;
     // Leaving locks a part of what will be written down: so all of that is locked before, in the order of its keys.
     rows::lock(conn, key, outcomes.keys()).await?;
     recipient::give_up(conn, key, addresses, &contacts, now).await
@@ -94,15 +92,15 @@ async fn under_way(
     bind_attempts(prepared(sql), key, refused).get_results(conn).await.store()
 }
 
-fn keys_of<'a>(rows: impl IntoIterator<Item = &'a RefusedRow>) -> StoreResult<Vec<String>> {
-    rows.into_iter().map(|row| Ok(row.address()?.key())).collect()
+fn addresses<'a>(rows: impl IntoIterator<Item = &'a RefusedRow>) -> StoreResult<Vec<EmailAddress>> {
+    rows.into_iter().map(|row| recipient::read_address(&row.email, row.contact_no)).collect()
+}
+
+fn keys(addresses: &[EmailAddress]) -> Vec<String> {
+    addresses.iter().map(EmailAddress::key).collect()
 }
 
 impl RefusedRow {
-    fn address(&self) -> StoreResult<EmailAddress> {
-        recipient::read_address(&self.email, self.contact_no)
-    }
-
     fn delivery(&self, key: CampaignKey) -> DeliveryKey {
         let CampaignKey { tenant, campaign } = key;
         let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));

@@ -27,13 +27,13 @@ const SHORT: i64 = 1_000;
 
 /// What a chunk begins with: it is tried without asking for conflicts, see [`plainly`].
 const BEGIN: &str = "SAVEPOINT chunk";
-/// Of a short list, which sets nothing that is to be set back. A savepoint left open would have what the launch writes next
-/// to the row that it has locked already count as another's, and that row carry the locks of two.
+/// What it ends with. A savepoint left open would have what the launch writes next to the row that it has locked already count
+/// as another's, and that row carry the locks of two.
 const RELEASE: &str = "RELEASE SAVEPOINT chunk";
 /// Has two tables that are read along their keys merged, whatever is known of them. Bounded on both sides: without
 /// statistics the planner would look every contact up by itself.
 const BEGIN_MERGE: &str = "SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; SAVEPOINT chunk";
-/// Besides that, what a chunk of many ends with, however it began.
+/// What a chunk of many ends with besides, however it began; a short list has set nothing.
 const NESTLOOP: &str = "SET LOCAL enable_nestloop TO DEFAULT";
 const SEQSCAN: &str = "SET LOCAL enable_seqscan TO DEFAULT";
 

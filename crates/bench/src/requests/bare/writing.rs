@@ -32,9 +32,7 @@ impl Wanted {
 
 /// A transaction in which each statement waits for its answer.
 pub(super) async fn create(pool: Data<Pool>, body: Bytes) -> Answer {
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(error::ErrorBadRequest)?;
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    created(create_on(&conn, &wanted).await)
+    created_by(&pool, &body, create_on).await
 }
 
 async fn create_on(conn: &Connection, wanted: &Wanted) -> Told {
@@ -48,9 +46,7 @@ async fn create_on(conn: &Connection, wanted: &Wanted) -> Told {
 
 /// The same in the flights of the program.
 pub(super) async fn create_in_flights(pool: Data<Pool>, body: Bytes) -> Answer {
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(error::ErrorBadRequest)?;
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    created(create_flown(&conn, &wanted).await)
+    created_by(&pool, &body, create_flown).await
 }
 
 async fn create_flown(conn: &Connection, wanted: &Wanted) -> Told {
@@ -71,6 +67,12 @@ pub(super) async fn create_alone(pool: Data<Pool>, id: Path<uuid::Uuid>, body: B
     created(conn.client.query_one(conn.statement(CREATE_ALONE), &[&*id, &name]).await.map(|made| made.get(0)))
 }
 
+async fn created_by(pool: &Pool, body: &[u8], how: impl AsyncFnOnce(&Connection, &Wanted) -> Told) -> Answer {
+    let wanted = serde_json::from_slice(body).map_err(error::ErrorBadRequest)?;
+    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
+    created(how(&conn, &wanted).await)
+}
+
 fn created(made: Told) -> Answer {
     let made = made.map_err(error::ErrorInternalServerError)?;
     Ok(HttpResponse::Created().content_type("application/json").body(made))
@@ -78,8 +80,7 @@ fn created(made: Told) -> Answer {
 
 /// A transaction in which each statement waits for its answer.
 pub(super) async fn launch(pool: Data<Pool>, id: Path<uuid::Uuid>) -> Answer {
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    launched(launch_on(&conn, *id).await)
+    launched_by(&pool, *id, launch_on).await
 }
 
 async fn launch_on(conn: &Connection, id: uuid::Uuid) -> Told {
@@ -101,8 +102,7 @@ async fn launch_on(conn: &Connection, id: uuid::Uuid) -> Told {
 
 /// The same in the flights of the program.
 pub(super) async fn launch_in_flights(pool: Data<Pool>, id: Path<uuid::Uuid>) -> Answer {
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    launched(launch_flown(&conn, *id).await)
+    launched_by(&pool, *id, launch_flown).await
 }
 
 async fn launch_flown(conn: &Connection, id: uuid::Uuid) -> Told {
@@ -131,8 +131,7 @@ async fn launch_flown(conn: &Connection, id: uuid::Uuid) -> Told {
 
 /// The writes alone, of values that are told, in two flights.
 pub(super) async fn launch_alone(pool: Data<Pool>, id: Path<uuid::Uuid>) -> Answer {
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    launched(launch_alone_on(&conn, *id).await)
+    launched_by(&pool, *id, launch_alone_on).await
 }
 
 async fn launch_alone_on(conn: &Connection, id: uuid::Uuid) -> Told {
@@ -149,7 +148,8 @@ async fn launch_alone_on(conn: &Connection, id: uuid::Uuid) -> Told {
     Ok(campaign)
 }
 
-fn launched(answer: Told) -> Answer {
-    let answer = answer.map_err(error::ErrorInternalServerError)?;
+async fn launched_by(pool: &Pool, id: uuid::Uuid, how: impl AsyncFnOnce(&Connection, uuid::Uuid) -> Told) -> Answer {
+    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
+    let answer = how(&conn, id).await.map_err(error::ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().content_type("application/json").body(answer))
 }
