@@ -9,11 +9,13 @@ use super::super::children::free_port;
 use super::super::database::connect;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, error, web};
 use anyhow::Result;
 use secrecy::SecretString;
 use sql::{ALL, SUMS};
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 use tokio_postgres::{Client, Statement};
 
 /// As many as the program's own pool has.
@@ -42,7 +44,7 @@ impl Bare {
             }
             connections.push(Connection { client, statements });
         }
-        let pool = Data::new(Pool::from(connections));
+        let pool = Data::new(Pool::of(connections));
         let port = free_port()?;
         let app = move || {
             App::new()
@@ -69,8 +71,30 @@ impl Bare {
     }
 }
 
-/// Whoever comes gets any connection that is free, as in the program.
-type Pool = deadpool::unmanaged::Pool<Connection>;
+/// Whoever comes gets any connection that is free, as in the program, or waits for the first that is given back.
+struct Pool {
+    free: Semaphore,
+    connections: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    fn of(connections: Vec<Connection>) -> Self {
+        Self { free: Semaphore::new(connections.len()), connections: Mutex::new(connections) }
+    }
+
+    /// Does `work` on a connection.
+    async fn with<T>(&self, work: impl AsyncFnOnce(&Connection) -> Outcome<T>) -> actix_web::Result<T> {
+        let _permit = self.free.acquire().await.map_err(error::ErrorServiceUnavailable)?;
+        let connection = self.connections().pop().ok_or_else(|| error::ErrorServiceUnavailable("none is free"))?;
+        let outcome = work(&connection).await;
+        self.connections().push(connection);
+        outcome.map_err(error::ErrorInternalServerError)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Connection {
     /// One of [`ALL`].
@@ -79,4 +103,5 @@ impl Connection {
     }
 }
 
+type Outcome<T> = Result<T, tokio_postgres::Error>;
 type Answer = actix_web::Result<HttpResponse>;

@@ -4,14 +4,14 @@ use super::sql::{
     ANSWER, AUDIENCE, AUDIENCE_OF, BOOK, BOOK_ALONE, CREATE, CREATE_ALONE, ENROLL, ENROLL_ALONE, LAUNCH, LAUNCH_ALONE,
     LOCK, WITH_STEPS,
 };
-use super::{Answer, Connection, Pool};
+use super::{Answer, Connection, Outcome, Pool};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpResponse, error};
 use futures::try_join;
 use tokio_postgres::types::ToSql;
 
 /// The answer's body.
-type Told = Result<String, tokio_postgres::Error>;
+type Told = Outcome<String>;
 
 /// What was posted; its answer is the row as it is stored.
 #[derive(serde::Deserialize)]
@@ -63,19 +63,18 @@ async fn create_flown(conn: &Connection, wanted: &Wanted) -> Told {
 pub(super) async fn create_alone(pool: Data<Pool>, id: Path<uuid::Uuid>, body: Bytes) -> Answer {
     let wanted: serde_json::Value = serde_json::from_slice(&body).map_err(error::ErrorBadRequest)?;
     let name = wanted["name"].as_str().unwrap_or_default();
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    created(conn.client.query_one(conn.statement(CREATE_ALONE), &[&*id, &name]).await.map(|made| made.get(0)))
+    let told = async |conn: &Connection| conn.client.query_one(conn.statement(CREATE_ALONE), &[&*id, &name]).await;
+    let made: String = pool.with(told).await?.get(0);
+    Ok(created(made))
 }
 
 async fn created_by(pool: &Pool, body: &[u8], how: impl AsyncFnOnce(&Connection, &Wanted) -> Told) -> Answer {
     let wanted = serde_json::from_slice(body).map_err(error::ErrorBadRequest)?;
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    created(how(&conn, &wanted).await)
+    Ok(created(pool.with(async |conn| how(conn, &wanted).await).await?))
 }
 
-fn created(made: Told) -> Answer {
-    let made = made.map_err(error::ErrorInternalServerError)?;
-    Ok(HttpResponse::Created().content_type("application/json").body(made))
+fn created(made: String) -> HttpResponse {
+    HttpResponse::Created().content_type("application/json").body(made)
 }
 
 /// A transaction in which each statement waits for its answer.
@@ -149,7 +148,6 @@ async fn launch_alone_on(conn: &Connection, id: uuid::Uuid) -> Told {
 }
 
 async fn launched_by(pool: &Pool, id: uuid::Uuid, how: impl AsyncFnOnce(&Connection, uuid::Uuid) -> Told) -> Answer {
-    let conn = pool.get().await.map_err(error::ErrorInternalServerError)?;
-    let answer = how(&conn, id).await.map_err(error::ErrorInternalServerError)?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(answer))
+    let launched = pool.with(async |conn| how(conn, id).await).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(launched))
 }
