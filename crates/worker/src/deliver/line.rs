@@ -86,7 +86,9 @@ impl Line {
         let leases = Arc::new(Leases::default());
         let books: Arc<Mutex<Books>> = Arc::default();
         leases.keep_renewed(Arc::clone(&ports.store), abandon.clone());
-        let recorder = Recorder::start(&ports, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
+        let (store, journal) = (Arc::clone(&ports.store), Arc::clone(&ports.journal));
+        let recorder =
+            Recorder::start(store, journal, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
         let sessions = Sessions::of(Arc::clone(&ports.transport));
         let (rest, handing_over) = (Rest::default(), TaskTracker::new());
         Arc::new(Self { ports, limits, sessions, leases, rest, stopping, abandon, handing_over, recorder, books })

@@ -7,6 +7,7 @@
 //! is stalled keeps what it has, and takes nothing from the rest.
 
 mod alone;
+mod batch;
 mod handover;
 mod leases;
 mod line;

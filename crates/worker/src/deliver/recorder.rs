@@ -3,17 +3,18 @@
 //!
 //! An outcome is tried until it is recorded. One campaign's trouble does not hold up another's outcomes.
 
+use super::batch::Batch;
 use super::leases::Leases;
-use super::line::{Books, Deliveries};
+use super::line::Books;
 use super::piles::Piles;
-use crate::pace::Pace;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{DeliveryStore, Finished};
-use muster_domain::ports::store::{StoreError, StoreResult};
+use muster_domain::ports::store::StoreResult;
 use muster_domain::ports::transport::{Journal, Phase};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -27,14 +28,6 @@ const AT_ONCE: usize = 2;
 /// From the beginning of a campaign's transaction to its next. A transaction costs the database the same for one outcome as
 /// for twenty, and takes what it costs from the mails; the first outcome after a silence is written at once.
 const EVERY: Duration = Duration::from_millis(20);
-/// A single outcome that storage refuses, rather than misses, is left to its lease after so many tries.
-const REFUSALS_AT_MOST: u32 = 5;
-const PACE: Pace = Pace {
-    idle: Duration::ZERO,
-    nudged: Duration::ZERO,
-    trouble: Duration::from_millis(50),
-    at_most: Duration::from_secs(2),
-};
 
 /// What is to be written down.
 pub(super) enum Note {
@@ -53,6 +46,42 @@ impl Note {
     }
 }
 
+/// When a batch goes on.
+enum Next {
+    AtOnce,
+    At(Instant),
+}
+
+/// What is not being written just now: what came since, and what has to be tried again.
+#[derive(Default)]
+struct Queue {
+    fresh: Piles<Note>,
+    again: VecDeque<Batch<Note>>,
+    /// They take turns, so that neither waits for all of the other; whether it is the turn of what is tried again.
+    turn_of_again: bool,
+}
+
+impl Queue {
+    fn put(&mut self, note: Note) {
+        self.fresh.put(note.attempt().key.campaign_key(), note);
+    }
+
+    fn put_back(&mut self, batch: Batch<Note>) {
+        if batch.is_done() {
+            self.fresh.release(batch.campaign());
+        } else {
+            self.again.push_back(batch);
+        }
+    }
+
+    fn next(&mut self) -> Option<Batch<Note>> {
+        let Self { fresh, again, turn_of_again } = self;
+        let mut fresh = || fresh.take(BATCH).map(|(campaign, notes)| Batch::of(campaign, notes));
+        let again_first = std::mem::replace(turn_of_again, !*turn_of_again);
+        if again_first { again.pop_front().or_else(fresh) } else { fresh().or_else(|| again.pop_front()) }
+    }
+}
+
 /// Takes notes; a task writes them down.
 pub(super) struct Recorder {
     notes: mpsc::UnboundedSender<Note>,
@@ -62,7 +91,8 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub(super) fn start(
-        ports: &Deliveries,
+        store: Arc<dyn DeliveryStore>,
+        journal: Arc<dyn Journal>,
         policy: RetryPolicy,
         leases: Arc<Leases>,
         books: Arc<Mutex<Books>>,
@@ -70,15 +100,8 @@ impl Recorder {
     ) -> Self {
         let (notes, incoming) = mpsc::unbounded_channel();
         let (written, seen) = watch::channel(0);
-        let desk = Arc::new(Clerk {
-            store: Arc::clone(&ports.store),
-            journal: Arc::clone(&ports.journal),
-            policy,
-            leases,
-            books,
-            written,
-        });
-        tokio::spawn(end.run_until_cancelled_owned(desk.work(incoming)));
+        let clerk = Arc::new(Clerk { store, journal, policy, leases, books, written });
+        tokio::spawn(end.run_until_cancelled_owned(clerk.work(incoming)));
         Self { notes, told: watch::Sender::new(0), written: seen }
     }
 
@@ -107,65 +130,51 @@ struct Clerk {
 
 impl Clerk {
     async fn work(self: Arc<Self>, mut incoming: mpsc::UnboundedReceiver<Note>) {
-        let mut piles = Piles::default();
+        let mut queue = Queue::default();
         let mut writing = FuturesUnordered::new();
         let mut pausing = FuturesUnordered::new();
         let mut open = true;
-        while open || !writing.is_empty() || !pausing.is_empty() {
+        // What is fresh never waits without somebody writing or pausing.
+        while open || !queue.again.is_empty() || !writing.is_empty() || !pausing.is_empty() {
             tokio::select! {
                 note = incoming.recv(), if open => {
                     let mut next = note;
                     open = next.is_some();
                     while let Some(note) = next {
-                        piles.put(note.attempt().key.campaign_key(), note);
+                        queue.put(note);
                         next = incoming.try_recv().ok();
                     }
                 }
-                Some((campaign, again_at)) = writing.next(), if !writing.is_empty() => {
-                    pausing.push(async move {
-                        tokio::time::sleep_until(again_at).await;
-                        campaign
-                    });
-                }
-                Some(campaign) = pausing.next(), if !pausing.is_empty() => piles.release(campaign),
+                Some((batch, next)) = writing.next(), if !writing.is_empty() => match next {
+                    Next::AtOnce => queue.put_back(batch),
+                    Next::At(then) => pausing.push(async move {
+                        tokio::time::sleep_until(then).await;
+                        batch
+                    }),
+                },
+                Some(batch) = pausing.next(), if !pausing.is_empty() => queue.put_back(batch),
             }
+            // A place is held by what is being written, and by nothing that waits to be tried again.
             while writing.len() < AT_ONCE {
-                let Some((campaign, notes)) = piles.take(BATCH) else { break };
-                let clerk = Arc::clone(&self);
-                writing.push(async move {
-                    let again_at = Instant::now() + EVERY;
-                    clerk.write(campaign, notes).await;
-                    (campaign, again_at)
-                });
+                let Some(batch) = queue.next() else { break };
+                writing.push(self.write(batch));
             }
         }
     }
 
-    /// Writes all of it, whatever it takes.
-    async fn write(&self, campaign: CampaignKey, notes: Vec<Note>) {
-        let mut failures = 0_u32;
-        loop {
-            match self.try_write(campaign, &notes).await {
-                Ok(()) => return self.settle(&notes, true),
-                Err(error @ (StoreError::Internal(_) | StoreError::Corrupt { .. })) if notes.len() > 1 => {
-                    tracing::error!(%error, campaign = campaign.campaign.0, "outcomes are recorded one by one");
-                    break;
-                }
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    let refused = matches!(error, StoreError::Internal(_) | StoreError::Corrupt { .. });
-                    if refused && failures >= REFUSALS_AT_MOST {
-                        tracing::error!(%error, campaign = campaign.campaign.0, "an outcome cannot be recorded");
-                        return self.settle(&notes, false);
-                    }
-                    tracing::warn!(%error, failures, outcomes = notes.len(), "outcomes wait for storage");
-                    tokio::time::sleep(PACE.after_failures(failures)).await;
-                }
-            }
-        }
-        for note in notes {
-            Box::pin(self.write(campaign, vec![note])).await;
-        }
+    /// Tries to write what comes next of a batch, once.
+    async fn write(&self, mut batch: Batch<Note>) -> (Batch<Note>, Next) {
+        let again_at = Instant::now() + EVERY;
+        let result = self.try_write(batch.campaign(), batch.next()).await;
+        let step = batch.tried(result);
+        self.settle(&step.written, true);
+        self.settle(&step.given_up, false);
+        let next = match step.rest {
+            Some(rest) => Next::At(Instant::now() + rest),
+            None if batch.is_done() => Next::At(again_at),
+            None => Next::AtOnce,
+        };
+        (batch, next)
     }
 
     async fn try_write(&self, campaign: CampaignKey, notes: &[Note]) -> StoreResult<()> {
@@ -188,6 +197,9 @@ impl Clerk {
     }
 
     fn settle(&self, notes: &[Note], recorded: bool) {
+        if notes.is_empty() {
+            return;
+        }
         for note in notes {
             let attempt = note.attempt();
             if let Some(Err(error)) = recorded.then(|| self.journal.record(attempt, &Phase::Recorded)) {
@@ -199,3 +211,6 @@ impl Clerk {
         self.written.send_modify(|written| *written += notes.len() as u64);
     }
 }
+
+#[cfg(test)]
+mod tests;
