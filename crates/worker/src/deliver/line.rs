@@ -1,9 +1,11 @@
 //! What the turns of one process share.
 
+use super::handover::Ready;
 use super::leases::Leases;
 use super::recorder::{Note, Recorder};
 use super::rest::Rest;
 use super::sessions::Sessions;
+use super::waiting::Waiting;
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{DeliveryStore, Finished, RecordReport};
@@ -61,6 +63,8 @@ pub(super) struct Line {
     pub(super) ports: Deliveries,
     pub(super) limits: DeliverLimits,
     pub(super) sessions: Sessions,
+    /// Letters that wait for one.
+    pub(super) waiting: Waiting<Ready>,
     pub(super) leases: Arc<Leases>,
     pub(super) rest: Rest,
     /// No more claims.
@@ -91,7 +95,20 @@ impl Line {
             Recorder::start(store, journal, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
         let sessions = Sessions::of(Arc::clone(&ports.transport));
         let (rest, handing_over) = (Rest::default(), TaskTracker::new());
-        Arc::new(Self { ports, limits, sessions, leases, rest, stopping, abandon, handing_over, recorder, books })
+        let waiting = Waiting::default();
+        Arc::new(Self {
+            ports,
+            limits,
+            sessions,
+            waiting,
+            leases,
+            rest,
+            stopping,
+            abandon,
+            handing_over,
+            recorder,
+            books,
+        })
     }
 
     /// An attempt has ended; it is recorded in time.

@@ -12,10 +12,12 @@ mod handover;
 mod leases;
 mod line;
 mod piles;
+mod places;
 mod recorder;
 mod rest;
 mod sessions;
 mod turn;
+mod waiting;
 
 pub use line::{DeliverLimits, Deliveries, Tally};
 

@@ -1,49 +1,31 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
 use super::alone::Alone;
+use super::places::{Place, Places, Waits};
 use futures::future::join_all;
-use muster_domain::model::fairness::Shares;
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::transport::{MailSession, MailTransport, TransportError};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Sessions come free one by one. A begin waits so long at most for more than the first: beginning ten mails together costs
 /// the database little more than beginning one.
 const GATHER: Duration = Duration::from_millis(1);
+/// After a wait that brought too little so many begins wait for nothing.
+const UNPAID: u32 = 5;
 
 /// Hands out sessions.
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
-    free: Arc<Semaphore>,
     places: Arc<Places>,
     begins: Alone,
-}
-
-/// Who has them, and who wants them.
-struct Places {
-    state: Mutex<State>,
-    /// Somebody gave one back, or wants no more: there may be room for others.
-    changed: Notify,
-}
-
-struct State {
-    shares: Shares,
-    /// Tenants that have mail due.
-    due: BTreeSet<TenantNo>,
-    /// Tenants whose turns wait for sessions.
-    waiting: BTreeMap<TenantNo, Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    turns: usize,
-    /// Of them, those whose tenant has its share, which is not everything.
-    held_up: usize,
+    patience: Patience,
 }
 
 /// Sessions for one begin.
@@ -60,52 +42,38 @@ pub(super) struct Lent {
     _place: Place,
 }
 
-/// The right of a tenant to one of the sessions.
-struct Place {
-    tenant: TenantNo,
-    places: Arc<Places>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.places.state().shares.give_back(self.tenant);
-        self.places.changed.notify_waiters();
-    }
-}
-
 impl Sessions {
     pub(super) fn of(transport: Arc<dyn MailTransport>) -> Self {
-        let count = transport.sessions_at_most().max(1);
-        let state = State { shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
-        let places = Places { state: Mutex::new(state), changed: Notify::new() };
-        let (free, begins) = (Arc::new(Semaphore::new(count)), Alone::default());
-        Self { transport, free, places: Arc::new(places), begins }
+        let places = Places::of(transport.sessions_at_most().max(1));
+        Self { transport, places, begins: Alone::default(), patience: Patience::default() }
     }
 
-    /// Who has mail due, as far as is known: these want sessions.
+    /// See [`Places::wanted_by`].
     pub(super) fn wanted_by(&self, tenants: impl Iterator<Item = TenantNo>) {
-        self.places.state().due = tenants.collect();
-        self.places.changed.notify_waiters();
+        self.places.wanted_by(tenants);
     }
 
-    /// Of each tenant the turns that wait although there are places, because these are the share of others.
+    /// See [`Places::held_up`].
     pub(super) fn held_up(&self) -> BTreeMap<TenantNo, usize> {
-        let held_up = |(tenant, waiting): (&TenantNo, &Waiting)| (*tenant, waiting.held_up);
-        self.places.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
+        self.places.held_up()
     }
 
-    /// Lets a begin of `campaign` under way go first, waits for one free place, takes up to `wanted` for its tenant, and opens
-    /// a session for each. None when `stop` comes first; else at least one session, or why there is none.
+    /// Lets a begin of `campaign` under way go first; then, if anything is `wanted` still, waits for one free place, takes up
+    /// to so many for its tenant, and opens a session for each. None when `stop` comes first; else at least one session, or
+    /// why there is none.
     pub(super) async fn take(
         &self,
         campaign: CampaignKey,
-        wanted: usize,
+        wanted: impl Fn() -> usize,
         stop: &CancellationToken,
     ) -> Option<Result<Hand, TransportError>> {
         let mut waits = Waits::begin(&self.places, campaign.tenant);
         let alone = self.begins.within(campaign).await;
-        let first = stop.run_until_cancelled(self.first(&mut waits)).await?;
+        let wanted = wanted();
+        if wanted == 0 {
+            return Some(Ok(Hand { sessions: Vec::new(), alone }));
+        }
+        let first = stop.run_until_cancelled(waits.place()).await?;
         let taken = self.gather(first, wanted).await;
         drop(waits);
         let opened = join_all(
@@ -123,115 +91,53 @@ impl Sessions {
         })
     }
 
-    /// The first place that is free and within the tenant's share.
-    async fn first(&self, waits: &mut Waits<'_>) -> Place {
-        loop {
-            self.places.room_for(waits).await;
-            // Never closed while it is here.
-            let Ok(permit) = Arc::clone(&self.free).acquire_owned().await else {
-                std::future::pending::<()>().await;
-                continue;
-            };
-            if let Some(place) = self.places.place(waits.tenant, permit) {
-                return place;
-            }
-        }
-    }
-
-    /// What else is free, or comes free soon, up to `wanted` in all.
+    /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way and comes
+    /// free soon.
     async fn gather(&self, first: Place, wanted: usize) -> Vec<Place> {
-        let tenant = first.tenant;
-        let until = Instant::now() + GATHER;
+        let tenant = first.tenant();
         let mut taken = vec![first];
-        while taken.len() < wanted && self.places.state().room(tenant) > 0 {
-            let Ok(Ok(permit)) = timeout_at(until, Arc::clone(&self.free).acquire_owned()).await else { break };
-            let Some(place) = self.places.place(tenant, permit) else { break };
+        while taken.len() < wanted
+            && let Some(place) = self.places.free_now(tenant)
+        {
             taken.push(place);
+        }
+        let under_way = self.places.held(tenant) - taken.len();
+        let awaited = under_way.min(wanted - taken.len());
+        if awaited > 0 && self.patience.pays() {
+            let until = Instant::now() + GATHER;
+            let before = taken.len();
+            while taken.len() < before + awaited
+                && let Ok(Some(place)) = timeout_at(until, self.places.next_free(tenant)).await
+            {
+                taken.push(place);
+            }
+            self.patience.paid(awaited, taken.len() - before);
         }
         taken
     }
 }
 
-impl Places {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether waiting for what is under way pays: with a mail server that takes a mail in less than a millisecond it does, with
+/// one that takes longer a session would stand idle for nothing.
+#[derive(Default)]
+struct Patience {
+    /// So many begins do not wait.
+    unpaid: AtomicU32,
+}
+
+impl Patience {
+    /// Whether the begin that asks is to wait.
+    fn pays(&self) -> bool {
+        self.unpaid.fetch_update(Relaxed, Relaxed, |unpaid| unpaid.checked_sub(1)).is_err()
     }
 
-    /// Gives `tenant` a place, if that is within its share.
-    fn place(self: &Arc<Self>, tenant: TenantNo, permit: OwnedSemaphorePermit) -> Option<Place> {
-        let mut state = self.state();
-        if state.room(tenant) == 0 {
-            return None;
-        }
-        state.shares.take(tenant);
-        Some(Place { tenant, places: Arc::clone(self), _permit: permit })
-    }
-
-    /// Waits until the tenant holds less than its share.
-    async fn room_for(&self, waits: &mut Waits<'_>) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // From here on no change is missed.
-            changed.as_mut().enable();
-            let (room, all) = {
-                let state = self.state();
-                (state.room(waits.tenant), state.shares.holds_all(waits.tenant))
-            };
-            // Who holds all there is waits for itself and nobody else.
-            waits.hold_up(room == 0 && !all);
-            if room > 0 {
-                return;
-            }
-            changed.await;
+    /// Of so many that were waited for so many came.
+    fn paid(&self, awaited: usize, came: usize) {
+        if came < awaited.div_ceil(3) {
+            self.unpaid.store(UNPAID, Relaxed);
         }
     }
 }
 
-impl State {
-    fn room(&self, tenant: TenantNo) -> usize {
-        let wants = |other: TenantNo| self.due.contains(&other) || self.waiting.contains_key(&other);
-        let elsewhere = self.waiting.keys().filter(|other| !self.due.contains(other)).count();
-        let others = self.due.len() + elsewhere - usize::from(wants(tenant));
-        self.shares.room(tenant, others, wants)
-    }
-}
-
-/// A turn that waits for sessions.
-struct Waits<'a> {
-    places: &'a Places,
-    tenant: TenantNo,
-    /// It waits because its tenant has its share.
-    held_up: bool,
-}
-
-impl<'a> Waits<'a> {
-    fn begin(places: &'a Places, tenant: TenantNo) -> Self {
-        places.state().waiting.entry(tenant).or_default().turns += 1;
-        Self { places, tenant, held_up: false }
-    }
-
-    fn hold_up(&mut self, held_up: bool) {
-        if held_up != self.held_up {
-            self.held_up = held_up;
-            let mut state = self.places.state();
-            let waiting = state.waiting.entry(self.tenant).or_default();
-            waiting.held_up = if held_up { waiting.held_up + 1 } else { waiting.held_up - 1 };
-        }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.hold_up(false);
-        let mut state = self.places.state();
-        if let Some(waiting) = state.waiting.get_mut(&self.tenant) {
-            waiting.turns -= 1;
-            if waiting.turns == 0 {
-                state.waiting.remove(&self.tenant);
-                drop(state);
-                self.places.changed.notify_waiters();
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,12 @@
 use super::handover::{self, Ready};
 use super::line::Line;
 use super::sessions::Hand;
+use super::waiting::Mark;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Finished, Letter};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::usecases::write_letter::{Desk, write_letter};
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -39,52 +39,71 @@ pub(super) async fn take(line: Arc<Line>, campaign: CampaignKey) -> TurnEnd {
 }
 
 async fn send(line: &Arc<Line>, campaign: CampaignKey, letters: Vec<Letter>) -> StoreResult<()> {
-    let held = Held { line, attempts: letters.iter().map(|letter| letter.claimed.attempt).collect() };
+    let mut held = Held::of(line, campaign, letters.iter().map(|letter| letter.claimed.attempt));
     line.leases.hold(held.attempts.iter().copied());
-    let mut waiting = write(line, letters).await;
-    let begun = begin_all(line, campaign, &mut waiting).await;
-    line.give_back(waiting.into_iter().map(|ready| ready.beginning.attempt));
+    let mark = line.waiting.put(campaign, write(line, letters).await);
+    held.attempts.clear();
+    let begun = begin_all(line, campaign, mark).await;
+    if line.waiting.until(campaign, mark) > 0 {
+        // It could not be begun, and what other turns of this campaign put there could not either.
+        line.give_back(line.waiting.take_all(campaign).into_iter().map(|ready| ready.beginning.attempt));
+    }
     begun
 }
 
-/// The claims of a turn. Should the turn panic, nobody knows how far each came: their leases are left to run out.
+/// What a turn has in its hands. Should it panic, nobody knows how far each came, nor whether anybody will take up what
+/// waits: their leases are left to run out.
 struct Held<'a> {
     line: &'a Line,
+    campaign: CampaignKey,
     attempts: Vec<Attempt>,
+}
+
+impl<'a> Held<'a> {
+    fn of(line: &'a Line, campaign: CampaignKey, attempts: impl Iterator<Item = Attempt>) -> Self {
+        Self { line, campaign, attempts: attempts.collect() }
+    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            let waiting = self.line.waiting.take_all(self.campaign);
             self.line.leases.release(&self.attempts);
+            self.line.leases.release(waiting.iter().map(|ready| &ready.beginning.attempt));
         }
     }
 }
 
-/// Begins what is waiting as sessions come free. What is left there when it returns could not be begun.
-async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, waiting: &mut VecDeque<Ready>) -> StoreResult<()> {
-    while !waiting.is_empty() {
-        match line.sessions.take(campaign, waiting.len(), &line.stopping).await {
-            Some(Ok(Hand { sessions, alone })) => {
-                line.rest.succeeded();
-                let batch = waiting.drain(..sessions.len().min(waiting.len())).zip(sessions).collect();
-                handover::begin(line, campaign, batch).await?;
-                drop(alone);
-            }
+/// Begins what is waiting as sessions come free, until everything up to `mark` was taken, by this turn or another. What is
+/// left up to there when it returns could not be begun.
+async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> StoreResult<()> {
+    let wanted = || line.waiting.until(campaign, mark);
+    while wanted() > 0 {
+        let Hand { sessions, alone } = match line.sessions.take(campaign, wanted, &line.stopping).await {
+            Some(Ok(hand)) => hand,
             Some(Err(error)) => {
                 line.rest.failed(&error);
                 return Ok(());
             }
             None => return Ok(()),
+        };
+        let batch = line.waiting.take(campaign, sessions.len());
+        if batch.is_empty() {
+            continue;
         }
+        line.rest.succeeded();
+        let _held = Held::of(line, campaign, batch.iter().map(|ready| ready.beginning.attempt));
+        handover::begin(line, campaign, batch.into_iter().zip(sessions).collect()).await?;
+        drop(alone);
     }
     Ok(())
 }
 
 /// Writes letters away from the runtime's own threads. One that cannot be written fails, and no other.
-async fn write(line: &Arc<Line>, letters: Vec<Letter>) -> VecDeque<Ready> {
+async fn write(line: &Arc<Line>, letters: Vec<Letter>) -> Vec<Ready> {
     if letters.is_empty() {
-        return VecDeque::new();
+        return Vec::new();
     }
     let attempts: Vec<_> = letters.iter().map(|letter| letter.claimed.attempt).collect();
     let desk = line.ports.desk.clone();
@@ -93,12 +112,12 @@ async fn write(line: &Arc<Line>, letters: Vec<Letter>) -> VecDeque<Ready> {
     });
     let Ok(written) = written.await else {
         line.give_back(attempts);
-        return VecDeque::new();
+        return Vec::new();
     };
-    let mut ready = VecDeque::with_capacity(written.len());
+    let mut ready = Vec::with_capacity(written.len());
     for (attempt, letter) in written {
         match letter {
-            Ok(letter) => ready.push_back(letter),
+            Ok(letter) => ready.push(letter),
             Err(reason) => {
                 let outcome = SendOutcome::Failed { reason, bounced: None };
                 line.finished(Finished { attempt, outcome });
