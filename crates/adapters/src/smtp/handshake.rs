@@ -24,6 +24,8 @@ pub(super) struct Capabilities {
     pub(super) starttls: bool,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
+    /// RFC 2920: commands may be written before the replies to those before them were read.
+    pub(super) pipelining: bool,
     /// RFC 6531, which includes 8BITMIME.
     pub(super) smtputf8: bool,
     /// RFC 1870: the largest message it takes, in octets.
@@ -38,6 +40,7 @@ impl Capabilities {
             let mut words = line.split([' ', '=']).filter(|word| !word.is_empty()).map(str::to_ascii_uppercase);
             match words.next().as_deref() {
                 Some("STARTTLS") => known.starttls = true,
+                Some("PIPELINING") => known.pipelining = true,
                 Some("SMTPUTF8") => known.smtputf8 = true,
                 Some("SIZE") => known.size = words.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0),
                 Some("AUTH") => {
@@ -249,6 +252,7 @@ mod tests {
                 starttls: false,
                 auth_plain: true,
                 auth_login: true,
+                pipelining: true,
                 smtputf8: true,
                 size: Some(10_240_000)
             }

@@ -1,4 +1,4 @@
-//! One command, one reply, each within its limit; and the two separate writes that end a message.
+//! Commands and their replies, each within its limit; and the two separate writes that end a message.
 
 use super::reply::{Garbage, Reply, ReplyParser};
 use super::stream::Stream;
@@ -78,16 +78,24 @@ impl Wire {
 
     /// Writes the command made of `parts` and reads its reply, both within `limit`.
     pub(super) async fn command(&mut self, limit: Duration, parts: &[&str]) -> Result<Reply, Fault> {
+        self.commands(limit, &[parts]).await
+    }
+
+    /// Writes several commands at once, each made of parts, and reads the reply to the first, all within `limit`. The replies
+    /// to the others are what is to be read next (RFC 2920).
+    pub(super) async fn commands(&mut self, limit: Duration, commands: &[&[&str]]) -> Result<Reply, Fault> {
         // A reply nobody asked for would be taken for the answer to this command, and the next for the next.
         self.silent()?;
         self.out.clear();
-        for part in parts {
-            if part.contains(['\r', '\n']) {
-                return Err(Fault::Io(io::ErrorKind::InvalidInput));
+        for parts in commands {
+            for part in *parts {
+                if part.contains(['\r', '\n']) {
+                    return Err(Fault::Io(io::ErrorKind::InvalidInput));
+                }
+                self.out.extend_from_slice(part.as_bytes());
             }
-            self.out.extend_from_slice(part.as_bytes());
+            self.out.extend_from_slice(b"\r\n");
         }
-        self.out.extend_from_slice(b"\r\n");
         let exchange = async {
             self.stream.write_all(&self.out).await?;
             self.stream.flush().await?;

@@ -6,5 +6,6 @@ mod bodies;
 mod encryption;
 mod journalling;
 mod phases;
+mod pipelining;
 mod pooling;
 mod support;

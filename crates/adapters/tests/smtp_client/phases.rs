@@ -36,8 +36,8 @@ fn fate(result: &Result<SendOutcome, TransportError>) -> Fate {
     }
 }
 
-fn offering_auth() -> Script {
-    Script { auth: Some("PLAIN LOGIN"), ..Script::default() }
+fn offering_auth(pipelining: bool) -> Script {
+    Script { auth: Some("PLAIN LOGIN"), pipelining, ..Script::default() }
 }
 
 /// Bigger than all the buffers between the two, so that a fault in the body is met while writing it.
@@ -46,10 +46,17 @@ fn body(at: At) -> Vec<u8> {
     b"Hello, this is a line.\r\n".repeat(lines)
 }
 
-/// One fault; then the same transport must be able to send as if nothing had been.
+/// One fault; then the same transport must be able to send as if nothing had been. Of servers that take commands together,
+/// and of those that do not.
 async fn check(at: At, act: Act, expected: Fate, accepted: usize) {
-    let case = format!("{at:?} {act:?}");
-    let sink = SmtpSink::start(offering_auth()).await.unwrap();
+    for pipelining in [false, true] {
+        check_with(pipelining, at, act.clone(), expected, accepted).await;
+    }
+}
+
+async fn check_with(pipelining: bool, at: At, act: Act, expected: Fate, accepted: usize) {
+    let case = format!("{at:?} {act:?}, pipelining: {pipelining}");
+    let sink = SmtpSink::start(offering_auth(pipelining)).await.unwrap();
     sink.set_rules(vec![Rule::new(at, act.clone())]);
     let url = sink.url().replace("smtp://", "smtp://user:secret@") + "?sessions=1";
     let transport = transport_to(&url, short_limits());
@@ -74,6 +81,8 @@ async fn check(at: At, act: Act, expected: Fate, accepted: usize) {
     let second = send(&transport, &message("two@x.test", b"Hello\r\n"), &journal).await;
     assert_eq!(fate(&second), Fate::Sent, "{case}: afterwards {second:?}");
     assert_eq!(sink.messages().last().unwrap().to, "two@x.test", "{case}");
+    let violations = sink.violations();
+    assert_eq!((violations.early, violations.order), (0, 0), "{case}");
 }
 
 /// The five faults that are not a refusal: none of them is an answer.
@@ -200,9 +209,10 @@ async fn a_refusal_names_nobody() {
 
 #[tokio::test]
 async fn a_reply_nobody_asked_for_is_never_taken_for_the_next_answer() {
-    // A second 250 after the reply to RCPT would pass for the 354, or after the dot for the next message's replies.
-    for at in [At::Mail, At::Rcpt, At::Data, At::Dot] {
-        let sink = SmtpSink::start(Script::default()).await.unwrap();
+    // A second 250 after the reply to RCPT would pass for the one to DATA, or after the dot for the next message's replies.
+    let phases = [At::Mail, At::Rcpt, At::Data, At::Dot];
+    for (at, pipelining) in phases.into_iter().flat_map(|at| [(at, false), (at, true)]) {
+        let sink = SmtpSink::start(Script { pipelining, ..Script::default() }).await.unwrap();
         sink.set_rules(vec![Rule::new(at, Act::Extra("250 2.0.0 and one more".into())).nth(1)]);
         let transport = transport_to(&(sink.url() + "?sessions=1"), short_limits());
         let first = send(&transport, &message("one@x.test", b"x\r\n"), &Remembering::default()).await;
@@ -212,7 +222,7 @@ async fn a_reply_nobody_asked_for_is_never_taken_for_the_next_answer() {
         let said = (sink.count(Verb::Rcpt), sink.count(Verb::Data), sink.count(Verb::Dot));
         let meant = match at {
             At::Mail => (0, 0, 0),
-            At::Rcpt => (1, 0, 0),
+            At::Rcpt => (1, usize::from(pipelining), 0),
             At::Data => (1, 1, 0),
             _ => (1, 1, 1),
         };

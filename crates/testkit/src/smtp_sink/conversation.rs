@@ -102,11 +102,12 @@ impl Conversation {
     async fn step(&mut self) -> io::Result<Next> {
         let Some(line) = self.wire.line(&self.shared.log).await? else { return Ok(Next::Hang) };
         let at_ns = monotonic_ns();
-        if self.wire.has_ahead() {
-            self.shared.log.violation(|v| v.early += 1);
-        }
         let line = String::from_utf8_lossy(&line).into_owned();
         let (verb, at, argument) = recognise(&line);
+        let within_a_group = self.shared.script.pipelining && matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Rset);
+        if self.wire.has_ahead() && !within_a_group {
+            self.shared.log.violation(|v| v.early += 1);
+        }
         let Some(at) = at else {
             self.shared.log.violation(|v| v.order += 1);
             self.note(Verb::Unknown, at_ns, &line, Decision::Refused, true);
@@ -145,6 +146,10 @@ impl Conversation {
             Verb::Auth if script.auth.is_none() => return Some("502 5.5.1 not offered"),
             Verb::Mail if self.from.is_some() || path(argument).is_none() => order,
             Verb::Rcpt if self.from.is_none() || path(argument).is_none() => order,
+            // Sent together with a recipient who was refused since.
+            Verb::Data if self.to.is_none() && self.from.is_some() && script.pipelining => {
+                return Some("554 5.5.1 no valid recipients");
+            }
             Verb::Data if self.to.is_none() => order,
             _ => return None,
         };
@@ -208,6 +213,9 @@ impl Conversation {
         }
         if let Some(size) = script.size {
             let _ = write!(offer, "250-SIZE {size}\r\n");
+        }
+        if script.pipelining {
+            offer.push_str("250-PIPELINING\r\n");
         }
         if script.smtputf8 {
             offer.push_str("250-SMTPUTF8\r\n");

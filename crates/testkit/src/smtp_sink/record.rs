@@ -138,7 +138,7 @@ pub struct Violations {
     pub long_line: u64,
     /// Octets above 127 in a message that was not announced as 8BITMIME.
     pub eight_bit: u64,
-    /// Octets sent before the reply to what came before; the sink offers no PIPELINING.
+    /// Octets sent before the reply to what came before, where RFC 2920 (§3.1) does not allow it, or PIPELINING is not offered.
     pub early: u64,
     /// Commands out of order, or none.
     pub order: u64,

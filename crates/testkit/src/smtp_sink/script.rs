@@ -127,6 +127,8 @@ pub struct Script {
     pub account: (String, String),
     /// Know `EHLO`; else only `HELO`.
     pub ehlo: bool,
+    /// Offer PIPELINING (RFC 2920); else every command has to wait for the reply to the one before it.
+    pub pipelining: bool,
     /// Offer SMTPUTF8.
     pub smtputf8: bool,
     /// Announce this `SIZE`.
@@ -149,6 +151,7 @@ impl Default for Script {
             auth: None,
             account: ("user".to_owned(), "secret".to_owned()),
             ehlo: true,
+            pipelining: true,
             smtputf8: true,
             size: None,
             keep_data: true,
