@@ -2,12 +2,13 @@
 //!
 //! What comes free during a begin is begun on together, by the next: as many mails in fewer transactions.
 
+use super::patience::Patience;
 use muster_domain::model::ids::CampaignKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Nobody waits longer for another's begin. It takes some milliseconds where the mail server answers at once; where it does
 /// not, sessions would stand idle for longer than transactions cost.
@@ -17,17 +18,41 @@ type Door = tokio::sync::Mutex<()>;
 
 /// A door for each campaign that somebody is about to begin mails of. Whoever comes first goes first.
 #[derive(Default)]
-pub(super) struct Alone(Mutex<HashMap<CampaignKey, Weak<Door>>>);
+pub(super) struct Alone {
+    doors: Mutex<HashMap<CampaignKey, Weak<Door>>>,
+    patience: Arc<Patience>,
+}
+
+/// Somebody is within, and others wait, for as long as this lives.
+pub(super) struct Within {
+    since: Instant,
+    patience: Arc<Patience>,
+    _door: OwnedMutexGuard<()>,
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        if self.since.elapsed() > AT_MOST {
+            self.patience.in_vain();
+        }
+    }
+}
 
 impl Alone {
     /// Waits until nobody else is within, and lets others wait for as long as the guard lives. Without a guard when that
-    /// takes too long: then there are two within.
-    pub(super) async fn within(&self, campaign: CampaignKey) -> Option<OwnedMutexGuard<()>> {
-        timeout(AT_MOST, self.door(campaign).lock_owned()).await.ok()
+    /// takes too long, or took too long lately: then there are two within.
+    pub(super) async fn within(&self, campaign: CampaignKey) -> Option<Within> {
+        let door = self.door(campaign);
+        let entered = match Arc::clone(&door).try_lock_owned() {
+            Ok(entered) => entered,
+            Err(_) if self.patience.pays() => timeout(AT_MOST, door.lock_owned()).await.ok()?,
+            Err(_) => return None,
+        };
+        Some(Within { since: Instant::now(), patience: Arc::clone(&self.patience), _door: entered })
     }
 
     fn door(&self, campaign: CampaignKey) -> Arc<Door> {
-        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(door) = doors.get(&campaign).and_then(Weak::upgrade) {
             return door;
         }
@@ -42,9 +67,9 @@ impl Alone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::patience::WITHOUT;
     use futures::FutureExt;
     use muster_domain::model::ids::{CampaignNo, TenantNo};
-    use tokio::time::Instant;
 
     fn campaign(number: i32) -> CampaignKey {
         CampaignKey { tenant: TenantNo(1), campaign: CampaignNo(number) }
@@ -75,12 +100,30 @@ mod tests {
         assert!(begun.elapsed() <= AT_MOST + Duration::from_millis(1));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn after_a_begin_that_took_long_the_next_do_not_wait_and_then_it_is_tried_again() {
+        for (took, without) in [(AT_MOST, 0), (AT_MOST + Duration::from_millis(1), WITHOUT)] {
+            let alone = Alone::default();
+            let first = alone.within(campaign(1)).await.unwrap();
+            tokio::time::sleep(took).await;
+            drop(first);
+            let _second = alone.within(campaign(1)).await.unwrap();
+            let begun = Instant::now();
+            for _ in 0..without {
+                assert!(alone.within(campaign(1)).await.is_none());
+                assert_eq!(begun.elapsed(), Duration::ZERO);
+            }
+            assert!(alone.within(campaign(1)).await.is_none());
+            assert!(begun.elapsed() >= AT_MOST, "{took:?}");
+        }
+    }
+
     #[tokio::test]
     async fn no_door_is_kept_that_nobody_is_at() {
         let alone = Alone::default();
         for number in 0..100 {
             drop(alone.within(campaign(number)).await);
         }
-        assert!(alone.0.lock().unwrap().len() <= 1);
+        assert!(alone.doors.lock().unwrap().len() <= 1);
     }
 }

@@ -11,6 +11,7 @@ mod batch;
 mod handover;
 mod leases;
 mod line;
+mod patience;
 mod piles;
 mod places;
 mod recorder;

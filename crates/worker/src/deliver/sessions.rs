@@ -1,24 +1,20 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
-use super::alone::Alone;
+use super::alone::{Alone, Within};
+use super::patience::Patience;
 use super::places::{Place, Places, Waits};
 use futures::future::join_all;
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::transport::{MailSession, MailTransport, TransportError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Sessions come free one by one. A begin waits so long at most for more than the first: beginning ten mails together costs
 /// the database little more than beginning one.
 const GATHER: Duration = Duration::from_millis(1);
-/// After a wait that brought too little so many begins wait for nothing.
-const UNPAID: u32 = 5;
 
 /// Hands out sessions.
 pub(super) struct Sessions {
@@ -32,7 +28,7 @@ pub(super) struct Sessions {
 pub(super) struct Hand {
     pub(super) sessions: Vec<Lent>,
     /// To be kept while it lasts: see [`Alone`].
-    pub(super) alone: Option<OwnedMutexGuard<()>>,
+    pub(super) alone: Option<Within>,
 }
 
 /// A session, and the right to have it.
@@ -111,31 +107,11 @@ impl Sessions {
             {
                 taken.push(place);
             }
-            self.patience.paid(awaited, taken.len() - before);
+            if taken.len() - before < awaited.div_ceil(3) {
+                self.patience.in_vain();
+            }
         }
         taken
-    }
-}
-
-/// Whether waiting for what is under way pays: with a mail server that takes a mail in less than a millisecond it does, with
-/// one that takes longer a session would stand idle for nothing.
-#[derive(Default)]
-struct Patience {
-    /// So many begins do not wait.
-    unpaid: AtomicU32,
-}
-
-impl Patience {
-    /// Whether the begin that asks is to wait.
-    fn pays(&self) -> bool {
-        self.unpaid.fetch_update(Relaxed, Relaxed, |unpaid| unpaid.checked_sub(1)).is_err()
-    }
-
-    /// Of so many that were waited for so many came.
-    fn paid(&self, awaited: usize, came: usize) {
-        if came < awaited.div_ceil(3) {
-            self.unpaid.store(UNPAID, Relaxed);
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::deliver::patience::WITHOUT;
 use futures::FutureExt;
 use muster_domain::model::ids::CampaignNo;
 use muster_domain::ports::transport::{MockMailSession, MockMailTransport};
@@ -93,7 +94,7 @@ async fn after_a_wait_in_vain_the_next_begins_do_not_wait_and_then_it_is_tried_a
     let _under_way = taken(&sessions, campaign(1, 1), 2).await;
     for _ in 0..2 {
         assert!(wait_in_vain(&sessions).await >= GATHER);
-        for _ in 0..UNPAID {
+        for _ in 0..WITHOUT {
             assert_eq!(wait_in_vain(&sessions).await, Duration::ZERO);
         }
     }
