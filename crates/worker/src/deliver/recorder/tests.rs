@@ -1,3 +1,5 @@
+//! Whom storage in trouble holds up, and what is written together and when.
+
 use super::*;
 use muster_domain::model::delivery::{DeliveryKey, Epoch, SendOutcome};
 use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};

@@ -1,3 +1,5 @@
+//! What a begin gets of the sessions there are, and how long it waits for it.
+
 use super::*;
 use crate::deliver::patience::WITHOUT;
 use futures::FutureExt;
