@@ -229,7 +229,12 @@ async fn an_erased_person_is_gone_from_every_answer() {
     app.delete(&at).await.assert_problem(404, "not_found");
     assert_eq!(app.get("/api/contacts").await.json["data"], json!([]));
     app.post_keyed("/api/contacts", "first", ada()).await.assert_problem(404, "not_found");
-    app.assert_sql("NOT EXISTS (SELECT FROM contacts c WHERE c::text ILIKE '%ada%' OR c::text ILIKE '%London%')").await;
+    // Without its id, whose digits may say "ada" by chance.
+    let told = "SELECT (to_jsonb(c) - 'id')::text AS told FROM contacts c";
+    app.assert_sql(&format!(
+        "NOT EXISTS (SELECT FROM ({told}) AS c WHERE told ILIKE '%ada%' OR told ILIKE '%London%')"
+    ))
+    .await;
     app.assert_sql("NOT EXISTS (SELECT FROM idempotency_keys WHERE position('Ada'::bytea IN body) > 0)").await;
     app.assert_sql("(SELECT count(*) FROM contacts) = 1").await;
     create(&app, ada()).await;
