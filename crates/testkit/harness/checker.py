@@ -273,13 +273,23 @@ def check(log, orders, database):
     report.check("I-DUP'", "every attempt of a delivery is the same mail", differing
                  + [f"{name} names {len(keys)} deliveries" for name, keys in names.items() if len(keys) > 1])
 
+    # An attempt that ended at MAIL FROM names no recipient. One that was open when something was done to its process accounts
+    # for one delivery of its sender: refused there, and in doubt because nobody was left to say so.
+    nameless = collections.Counter(attempt.sender for attempt in attempts
+                                   if attempt.to is None and faults.between(attempt.begin - NEAR, attempt.last + NEAR))
+
+    def at_a_nameless_one(key):
+        sender = senders.get(key[:2])
+        nameless[sender] -= 1
+        return nameless[sender] >= 0
+
     injected, at_cuts, at_faults, unexplained = 0, 0, 0, []
     for key in doubt:
         if any(unanswered(attempt) for attempt in by_delivery.get(key, [])) or any(attempt.dropped for attempt in without_dot(key)):
             injected += 1
         elif at_a_fault(key, faults.cuts):
             at_cuts += 1
-        elif at_a_fault(key):
+        elif at_a_fault(key) or at_a_nameless_one(key):
             at_faults += 1
         else:
             unexplained.append(f"{recipient_of.get((key[0], key[2]))} step {key[3]}: in doubt, and nothing was done to it")

@@ -52,6 +52,24 @@ def no_answer_but_a_sign(lines):
     return {"what": "unsubscribe", "email": first["to"], "link": path, "called": after, "answered": after, "status": 200}
 
 
+def attempt(lines, dot):
+    """The numbers of the lines of one attempt, from MAIL FROM to the line `dot`."""
+    on = [n for n, line in enumerate(lines) if line["connection"] == lines[dot]["connection"] and line["at"] <= lines[dot]["at"]]
+    return on[max(i for i, n in enumerate(on) if lines[n]["verb"] == "Mail"):]
+
+
+def ended_at_mail_from(lines):
+    """Of the first mail MAIL FROM is left, refused, and of the second nothing: their recipients, and the order that says
+    that the process of the first was stopped."""
+    first, second = (attempt(lines, dot) for dot in dots(lines)[:2])
+    mail_from = lines[first[0]]
+    mail_from["accepted"] = False
+    recipients = [lines[first[-1]]["to"], lines[second[-1]]["to"]]
+    gone = {*first[1:], *second}
+    lines[:] = [line for n, line in enumerate(lines) if n not in gone]
+    return recipients, {"what": "fault", "kind": "stop", "who": "work0", "at": mail_from["at"] + 1}
+
+
 def other_name(lines):
     accepted_twice(lines)
     lines[-1].update(accepted=False, messageId="other@x.test")
@@ -116,6 +134,26 @@ def main():
         unanswered.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         wrong += judge("no reply, but a sign of the mail", None, log=unanswered, orders=answered)
         wrong += judge("no reply, and no sign of the mail", "I-UNK", log=unanswered)
+        lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+        (named_nowhere, unseen), stop = ended_at_mail_from(lines)
+        nameless, stopped = on.folder / "nameless.log", on.folder / "stopped.jsonl"
+        nameless.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        shutil.copy(orders, stopped)
+        with open(stopped, "a", encoding="utf-8") as file:
+            file.write(json.dumps(stop) + "\n")
+        both = [named_nowhere, unseen]
+        for name, red, fate, faults in [("in doubt, and stopped at MAIL FROM", None, "f", stopped),
+                                        ("in doubt at MAIL FROM, nobody stopped", "I-UNK", "f", orders),
+                                        ("two in doubt, one stopped at MAIL FROM", "I-UNK", "d", stopped)]:
+            number += 1
+            on.postgres.sql("postgres", f"CREATE DATABASE spoiled{number} TEMPLATE {on.database}")
+            for email, state in zip(both, ["d", fate]):
+                book = "in_doubt" if state == "d" else "failed"
+                on.postgres.sql(f"spoiled{number}", f"""UPDATE messages SET state = '{state}'
+                    WHERE contact_no = (SELECT contact_no FROM contacts WHERE email = '{email}')""")
+                # Booked as such, too, so that the books say the same.
+                on.postgres.sql(f"spoiled{number}", f"UPDATE step_counters SET sent = sent - 1, {book} = {book} + 1")
+            wrong += judge(name, red, database=on.postgres.url(f"spoiled{number}"), log=nameless, orders=faults)
         for name, (invariant, order) in IN_ORDERS.items():
             spoiled = on.folder / "spoiled.jsonl"
             shutil.copy(orders, spoiled)
