@@ -14,7 +14,12 @@ pub(crate) enum Fault {
 /// Sorts a failed story.
 pub(crate) fn sort(error: TransitionError) -> Fault {
     match error {
-        TransitionError::Store(away @ StoreError::Unavailable(_)) => Fault::StorageAway(away),
+        TransitionError::Store(error) if storage_is_away(&error) => Fault::StorageAway(error),
         other => Fault::ThisOne(other),
     }
+}
+
+/// Whether storage is away, rather than at odds with one piece of work.
+pub(crate) fn storage_is_away(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_))
 }

@@ -3,6 +3,7 @@
 pub mod deliver;
 mod fault;
 pub mod housekeeping;
+mod outcomes;
 pub mod pace;
 pub mod plan;
 mod trouble;

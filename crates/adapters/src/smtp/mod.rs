@@ -2,7 +2,8 @@
 //!
 //! The client is our own because what happens around the final dot decides whether a message is retried, counted
 //! as sent or held as in doubt; no client at hand says which side of the dot a connection was lost on.
-//! Commands are never pipelined: one command, one reply, and whatever a server says unasked breaks the connection.
+//! One command, one reply, and whatever a server says unasked breaks the connection. Commands are pipelined in one place only:
+//! `RCPT` and `DATA` are written together where the server offers PIPELINING (RFC 2920), and each has its reply.
 
 mod config;
 mod handshake;

@@ -1,23 +1,21 @@
 //! From the begin to the mail server's answer.
 
+use super::counter::{Counter, Place, Standing};
 use super::line::Line;
 use super::sessions::Lent;
-use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::join_all;
 use muster_domain::model::delivery::{Attempt, LEASE, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
-use muster_domain::ports::delivery::{Beginning, Finished, Letter, Reservations};
+use muster_domain::ports::delivery::{Beginning, Finished, Letter};
 use muster_domain::ports::store::{StoreError, StoreResult};
-use muster_domain::ports::transport::{Journal, Phase, TransportError, WireMessage};
-use std::collections::{HashMap, HashSet};
+use muster_domain::ports::transport::WireMessage;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// `MAIL FROM` and its reply, for all of a batch together; a transaction is open meanwhile.
-const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
 /// A begin that takes longer is over: nobody knows how, so nothing is sent.
 const BEGIN_AT_MOST: Duration = Duration::from_secs(15);
 /// Half of a lease. A process that stood still for longer between begin and handing over does not hand over.
@@ -36,86 +34,21 @@ impl Ready {
     }
 }
 
-/// One mail at the counter: written, with a session to go out on.
-struct Place {
-    message: WireMessage,
-    lent: Lent,
-    standing: Standing,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// Nothing was asked of the server.
-    Idle,
-    /// The server accepted the sender.
-    Reserved,
-    /// The server refused the sender: the attempt ends there.
-    Refused(SendOutcome),
-    /// The server gave no answer.
-    Lost,
-}
-
-/// The mails of one begin.
-struct Counter {
-    places: HashMap<Attempt, Place>,
-    journal: Arc<dyn Journal>,
-    trouble: Option<TransportError>,
-}
-
-#[async_trait]
-impl Reservations for Counter {
-    /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
-    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
-        let wanted: HashSet<&Attempt> = attempts.iter().collect();
-        let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
-        let answers = join_all(asked.map(|(attempt, place)| async move {
-            place.standing = Standing::Lost;
-            let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message.envelope)).await;
-            let answer =
-                answer.unwrap_or_else(|_| Err(TransportError::Unavailable("no reply to MAIL FROM in time".to_owned())));
-            (*attempt, place, answer)
-        }))
-        .await;
-        let mut reserved = Vec::with_capacity(answers.len());
-        for (attempt, place, answer) in answers {
-            let standing = match answer {
-                Ok(()) => Standing::Reserved,
-                Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason, soft: false }),
-                Err(TransportError::Rejected(reason)) => {
-                    Standing::Refused(SendOutcome::Failed { reason, bounced: None })
-                }
-                Err(error @ TransportError::Unavailable(_)) => {
-                    self.trouble = Some(error);
-                    continue;
-                }
-            };
-            place.standing = standing;
-            match self.journal.record(attempt, &Phase::Begun) {
-                Ok(()) => reserved.push(attempt),
-                Err(error) => tracing::error!(%error, "the journal cannot be written; nothing begins without it"),
-            }
-        }
-        reserved
-    }
-}
-
 /// Begins a batch and starts to hand over what began. Every attempt of it is seen to: handed over, ended or given back.
 pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<(Ready, Lent)>) -> StoreResult<()> {
     let (beginnings, places): (Vec<_>, HashMap<_, _>) = batch
         .into_iter()
         .map(|(Ready { beginning, message }, lent)| {
             let attempt = beginning.attempt;
-            (beginning, (attempt, Place { message, lent, standing: Standing::Idle }))
+            (beginning, (attempt, Place::with(message, lent)))
         })
         .unzip();
-    let mut counter = Counter { places, journal: Arc::clone(&line.ports.journal), trouble: None };
+    let mut counter = Counter::with(places, Arc::clone(&line.ports.journal));
     let began_at = Instant::now();
     let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
     let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
-    let Counter { mut places, trouble, .. } = counter;
-    if let Some(error) = trouble {
-        line.rest.failed(&error);
-    }
+    counter.tell(&line.rest);
+    let mut places = counter.into_places();
     let begun = match &report {
         Ok(report) => {
             line.count_begun(report.begun.len(), report.suppressed.len(), campaign, report.closed);

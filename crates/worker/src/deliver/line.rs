@@ -6,6 +6,7 @@ use super::recorder::{Note, Recorder};
 use super::rest::Rest;
 use super::sessions::Sessions;
 use super::waiting::Waiting;
+use crate::outcomes;
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{DeliveryStore, Finished, RecordReport};
@@ -152,16 +153,7 @@ impl Books {
     pub(super) fn record(&mut self, campaign: CampaignKey, report: RecordReport) {
         self.tally.recorded.add(report);
         self.close(campaign, report.closed);
-        let outcomes = [
-            ("sent", report.sent),
-            ("again", report.again),
-            ("failed", report.failed),
-            ("in_doubt", report.in_doubt),
-            ("cancelled", report.cancelled),
-        ];
-        for (outcome, count) in outcomes {
-            metrics::counter!("muster_deliveries_total", "outcome" => outcome).increment(count as u64);
-        }
+        outcomes::count(report);
     }
 
     fn close(&mut self, campaign: CampaignKey, closed: i64) {

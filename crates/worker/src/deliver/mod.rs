@@ -5,17 +5,23 @@
 //! holds up no other mail than those it has, and the next batch is claimed and rendered while the last is under way.
 //! What bounds it all are turns and sessions, of which a tenant has no more than its share while others want some: whose mail
 //! is stalled keeps what it has, and takes nothing from the rest.
+//!
+//! Trouble stops those whose it is. What storage has against one campaign leaves out that one (`left_out.rs`); storage that is
+//! away ends the round; a mail server that gives no answer, or a journal that cannot be written, rests all (`rest.rs`).
 
 mod alone;
 mod batch;
+mod counter;
 mod handover;
 mod leases;
+mod left_out;
 mod line;
 mod patience;
 mod piles;
 mod places;
 mod recorder;
 mod rest;
+mod rota;
 mod sessions;
 mod turn;
 mod waiting;
@@ -25,19 +31,15 @@ pub use line::{DeliverLimits, Deliveries, Tally};
 use crate::pace::{self, Nudge, Pace};
 use crate::trouble::Trouble;
 use line::Line;
-use muster_domain::model::fairness::Turns;
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::store::StoreResult;
-use std::collections::HashMap;
+use rota::Rota;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use turn::TurnEnd;
 
-/// The list of campaigns with due mail is read again after this long.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// So many turns of a tenant may wait for its own sessions: one that comes next, and one that claims meanwhile.
 const HELD_UP_AT_MOST: usize = 2;
 /// Longer than this nothing under way is waited for when the process is to end; its lease and journal remain.
@@ -57,10 +59,7 @@ pub struct DeliverReport {
 /// The deliver pass of one process.
 pub struct DeliverPass {
     line: Arc<Line>,
-    turns: Turns,
-    looked_at: Option<Instant>,
-    /// Campaigns whose due mail somebody else held, and when that was seen.
-    fruitless: HashMap<CampaignKey, Instant>,
+    rota: Rota,
     running: JoinSet<TurnEnd>,
 }
 
@@ -68,34 +67,30 @@ impl DeliverPass {
     /// A pass over these ports. Has to be made within the runtime: leases are renewed and outcomes recorded beside it.
     pub fn new(deliveries: Deliveries, limits: DeliverLimits) -> Self {
         let line = Line::open(deliveries, limits);
-        Self { line, turns: Turns::default(), looked_at: None, fruitless: HashMap::new(), running: JoinSet::new() }
+        Self { line, rota: Rota::default(), running: JoinSet::new() }
     }
 
-    /// One round: gives turns to those whose turn it is, as long as there is room. Waits for no mail server.
+    /// One round: gives turns to those whose turn it is, as long as there is room. Waits for no mail server. An error of one
+    /// campaign is logged and keeps that one waiting; an error here means that storage is away.
     pub async fn tick(&mut self) -> StoreResult<DeliverReport> {
-        let mut failed = None;
+        let mut storage = Ok(());
         while let Some(ended) = self.running.try_join_next() {
-            failed = self.note(ended.ok()).or(failed);
+            storage = storage.and(self.note(ended));
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        storage?;
         let mut report = DeliverReport { perhaps_finished: self.line.take_closed(), ..DeliverReport::default() };
         if self.line.rest.resting() || self.line.stopping.is_cancelled() {
             report.running = self.running.len();
             return Ok(report);
         }
-        if self.turns.is_empty() || self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN_AFTER) {
-            let due = self.line.ports.store.due_campaigns().await?;
-            self.fruitless.retain(|_, at| at.elapsed() < LOOK_AGAIN_AFTER);
-            self.turns.replace(due.into_iter().filter(|campaign| !self.fruitless.contains_key(campaign)));
-            self.looked_at = Some(Instant::now());
+        if self.rota.is_old() {
+            self.rota.read(self.line.ports.store.due_campaigns().await?);
         }
-        self.line.sessions.wanted_by(self.turns.tenants());
+        self.line.sessions.wanted_by(self.rota.tenants());
         while !self.is_full() {
             let held_up = self.line.sessions.held_up();
             let may = |tenant| held_up.get(&tenant).is_none_or(|turns| *turns < HELD_UP_AT_MOST);
-            let Some(campaign) = self.turns.next_turn(may) else { break };
+            let Some(campaign) = self.rota.next_turn(may) else { break };
             self.running.spawn(turn::take(Arc::clone(&self.line), campaign));
             report.turns += 1;
         }
@@ -109,10 +104,10 @@ impl DeliverPass {
         self.running.len() >= self.line.limits.turns + self.line.sessions.held_up().values().sum::<usize>()
     }
 
-    /// Waits until a turn ends; returns at once when none is under way.
+    /// Waits until a turn ends; returns at once when none is under way. An error means that storage is away.
     pub async fn turn_ended(&mut self) -> StoreResult<()> {
         match self.running.join_next().await {
-            Some(ended) => self.note(ended.ok()).map_or(Ok(()), Err),
+            Some(ended) => self.note(ended),
             None => Ok(()),
         }
     }
@@ -125,8 +120,13 @@ impl DeliverPass {
     /// Rounds until `end`, then a stop in order. `finished` hears of campaigns that may be over.
     pub async fn run(mut self, pace: Pace, nudge: Nudge, end: CancellationToken, finished: impl Fn(Vec<CampaignKey>)) {
         let mut trouble = Trouble::of("delivering");
+        let mut storage = Ok(());
         while !end.is_cancelled() {
-            let rest = match self.tick().await {
+            let round = match std::mem::replace(&mut storage, Ok(())) {
+                Ok(()) => self.tick().await,
+                Err(error) => Err(error),
+            };
+            let rest = match round {
                 Ok(report) => {
                     trouble.over();
                     if !report.perhaps_finished.is_empty() {
@@ -141,11 +141,7 @@ impl DeliverPass {
             }
             tokio::select! {
                 going_on = pace::rest(pace.idle.max(rest), &nudge, &end) => if !going_on { break },
-                ended = self.turn_ended(), if !trouble.lasts() && !self.running.is_empty() => {
-                    if let Err(error) = ended {
-                        tracing::warn!(%error, "a turn failed");
-                    }
-                }
+                ended = self.turn_ended(), if !trouble.lasts() && !self.running.is_empty() => storage = ended,
             }
         }
         self.stop().await;
@@ -165,23 +161,9 @@ impl DeliverPass {
         self.line.abandon.cancel();
     }
 
-    fn note(&mut self, ended: Option<TurnEnd>) -> Option<muster_domain::ports::store::StoreError> {
-        match ended? {
-            TurnEnd::More => None,
-            TurnEnd::Drained(campaign) => {
-                self.turns.remove(campaign);
-                None
-            }
-            TurnEnd::Fruitless(campaign) => {
-                self.turns.remove(campaign);
-                self.fruitless.insert(campaign, Instant::now());
-                None
-            }
-            TurnEnd::Failed(campaign, error) => {
-                self.turns.remove(campaign);
-                Some(error)
-            }
-        }
+    fn note(&mut self, ended: Result<TurnEnd, JoinError>) -> StoreResult<()> {
+        // A turn catches its own panics, and is never called off.
+        ended.map_or(Ok(()), |end| self.rota.ended(end))
     }
 }
 
@@ -190,3 +172,6 @@ impl Drop for DeliverPass {
         self.line.stopping.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use super::handover::{self, Ready};
 use super::line::Line;
 use super::sessions::Hand;
 use super::waiting::Mark;
+use futures::FutureExt;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Finished, Letter};
@@ -12,30 +13,49 @@ use muster_domain::usecases::write_letter::{Desk, write_letter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// How a turn ended.
-pub(super) enum TurnEnd {
+/// How a turn ended, and whose it was.
+pub(super) struct TurnEnd {
+    pub(super) campaign: CampaignKey,
+    pub(super) how: How,
+}
+
+pub(super) enum How {
     /// There is more where that came from.
     More,
     /// This campaign has nothing more to send for now.
-    Drained(CampaignKey),
+    Drained,
     /// This campaign seemed to have something to send, and had nothing: somebody else holds it.
-    Fruitless(CampaignKey),
-    /// Storage did not do its part.
-    Failed(CampaignKey, StoreError),
+    Fruitless,
+    /// It came to nothing, or half of it.
+    Failed(Failure),
 }
 
+/// What a turn failed by.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Storage did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// We did not do ours.
+    #[error("a turn panicked")]
+    Panic,
+}
+
+/// Takes a turn. One that panics ends like any other that fails.
 pub(super) async fn take(line: Arc<Line>, campaign: CampaignKey) -> TurnEnd {
-    let letters = match line.ports.store.claim(campaign, line.limits.batch).await {
-        Ok(report) if report.letters.is_empty() && report.not_before.is_none() => return TurnEnd::Fruitless(campaign),
-        Ok(report) => report.letters,
-        Err(error) => return TurnEnd::Failed(campaign, error),
-    };
-    let more = letters.len() >= line.limits.batch;
-    match send(&line, campaign, letters).await {
-        Ok(()) if more => TurnEnd::More,
-        Ok(()) => TurnEnd::Drained(campaign),
-        Err(error) => TurnEnd::Failed(campaign, error),
+    let taken = AssertUnwindSafe(claim_and_send(&line, campaign)).catch_unwind().await;
+    let how = taken.unwrap_or(Err(Failure::Panic)).unwrap_or_else(How::Failed);
+    TurnEnd { campaign, how }
+}
+
+async fn claim_and_send(line: &Arc<Line>, campaign: CampaignKey) -> Result<How, Failure> {
+    let report = line.ports.store.claim(campaign, line.limits.batch).await?;
+    if report.letters.is_empty() && report.not_before.is_none() {
+        return Ok(How::Fruitless);
     }
+    let more = report.letters.len() >= line.limits.batch;
+    send(line, campaign, report.letters).await?;
+    Ok(if more { How::More } else { How::Drained })
 }
 
 async fn send(line: &Arc<Line>, campaign: CampaignKey, letters: Vec<Letter>) -> StoreResult<()> {
@@ -75,15 +95,15 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Begins what is waiting as sessions come free, until everything up to `mark` was taken, by this turn or another. What is
-/// left up to there when it returns could not be begun.
+/// Begins what is waiting as sessions come free, until everything up to `mark` was taken, by this turn or another, or mail
+/// waits for better times. What is left up to there when it returns could not be begun.
 async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> StoreResult<()> {
     let wanted = || line.waiting.until(campaign, mark);
-    while wanted() > 0 {
+    while wanted() > 0 && !line.rest.resting() {
         let Hand { sessions, alone } = match line.sessions.take(campaign, wanted, &line.stopping).await {
             Some(Ok(hand)) => hand,
             Some(Err(error)) => {
-                line.rest.failed(&error);
+                line.rest.no_session(&error);
                 return Ok(());
             }
             None => return Ok(()),
@@ -92,7 +112,6 @@ async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> Store
         if batch.is_empty() {
             continue;
         }
-        line.rest.succeeded();
         let _held = Held::of(line, campaign, batch.iter().map(|ready| ready.beginning.attempt));
         handover::begin(line, campaign, batch.into_iter().zip(sessions).collect()).await?;
         drop(alone);

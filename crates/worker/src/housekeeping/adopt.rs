@@ -1,5 +1,6 @@
 //! Settling what dead processes left in their journals, before their leases run out.
 
+use crate::outcomes;
 use muster_domain::model::delivery::{Attempt, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{DeliveryStore, Finished, RecordReport};
@@ -45,6 +46,8 @@ pub async fn adopt(
         for (campaign, estate) in sort(&orphans) {
             let mut recorded = store.give_back(campaign, &estate.unsent).await?;
             recorded.add(store.record(campaign, &estate.finished, policy).await?);
+            outcomes::tell_doubts(&estate.finished);
+            outcomes::count(recorded);
             report.recorded.add(recorded);
             if recorded.closed > 0 {
                 report.closed.push(campaign);
@@ -88,6 +91,7 @@ fn sort(orphans: &[Orphan]) -> BTreeMap<CampaignKey, Estate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcomes::tests::{heard, says_doubt};
     use muster_domain::model::delivery::{DeliveryKey, Epoch};
     use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
     use muster_domain::ports::delivery::MockDeliveryStore;
@@ -124,8 +128,8 @@ mod tests {
         archive
     }
 
-    #[tokio::test]
-    async fn what_never_came_to_the_dot_is_given_back_and_what_was_answered_is_recorded() {
+    #[test]
+    fn what_never_came_to_the_dot_is_given_back_and_what_was_answered_is_recorded() {
         let discarded = Arc::default();
         let mut store = MockDeliveryStore::new();
         store
@@ -143,9 +147,13 @@ mod tests {
             })
             .once()
             .returning(|_, _, _| Ok(RecordReport { sent: 1, in_doubt: 1, closed: 2, ..RecordReport::default() }));
-        let report = adopt(&archive(&discarded), &store, &RetryPolicy::default()).await.unwrap();
-        assert_eq!((report.journals, report.orphans, report.closed.len()), (1, 3, 1));
+        let (lines, page) = heard(async {
+            let report = adopt(&archive(&discarded), &store, &RetryPolicy::default()).await.unwrap();
+            assert_eq!((report.journals, report.orphans, report.closed.len()), (1, 3, 1));
+        });
         assert!(discarded.load(Ordering::SeqCst));
+        assert!(says_doubt(&lines, "1/2/2/1/1"), "{lines:?}");
+        assert!(page.contains("muster_deliveries_total{outcome=\"in_doubt\"} 1"), "{page}");
     }
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use muster_domain::ports::store::StoreResult;
 pub async fn reap(reaper: &dyn Reaper, policy: &RetryPolicy) -> StoreResult<ReapReport> {
     let report = reaper.reap(policy).await?;
     if report.returned > 0 || report.in_doubt > 0 {
-        tracing::warn!(returned = report.returned, in_doubt = report.in_doubt, "leases ran out");
+        let (returned, in_doubt) = (report.returned, report.in_doubt);
+        tracing::warn!(returned, in_doubt, "leases ran out; mail in doubt may have been delivered");
         metrics::counter!("muster_leases_expired_total", "state" => "claimed").increment(report.returned as u64);
         metrics::counter!("muster_leases_expired_total", "state" => "sending").increment(report.in_doubt as u64);
     }

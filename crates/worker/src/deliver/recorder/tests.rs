@@ -1,20 +1,24 @@
 //! Whom storage in trouble holds up, and what is written together and when.
 
+use super::clerk::EVERY;
+use super::queue::BATCH;
 use super::*;
+use crate::outcomes::tests::{heard, says_doubt};
 use muster_domain::model::delivery::{DeliveryKey, Epoch, SendOutcome};
 use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
 use muster_domain::ports::delivery::{MockDeliveryStore, RecordReport};
-use muster_domain::ports::store::StoreError;
+use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::ports::transport::MockJournal;
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
-fn attempt(campaign: i32, contact: i64) -> Attempt {
+pub(super) fn attempt(campaign: i32, contact: i64) -> Attempt {
     let (tenant, campaign) = (TenantNo(1), CampaignNo(campaign));
     let key = DeliveryKey { tenant, campaign, contact: ContactNo(contact), step: StepNo(1), pass: Pass(1) };
     Attempt { key, epoch: Epoch(1) }
 }
 
-fn sent(campaign: i32, contact: i64) -> Note {
+pub(super) fn sent(campaign: i32, contact: i64) -> Note {
     let outcome = SendOutcome::Sent { reply: "250 ok".to_owned() };
     Note::Finished(Finished { attempt: attempt(campaign, contact), outcome })
 }
@@ -70,7 +74,7 @@ async fn what_waited_for_storage_is_written_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_storage_refuses_is_given_up_and_spoils_none_of_those_written_with_it() {
+async fn one_that_storage_refuses_spoils_none_of_those_written_with_it() {
     let refused = |_, finished: &[Finished]| {
         let bad = finished.iter().any(|one| one.attempt == attempt(1, 3));
         if bad { Err(StoreError::Internal("refused".into())) } else { Ok(()) }
@@ -125,4 +129,25 @@ async fn a_campaign_is_written_at_once_after_a_silence_and_then_not_before_its_t
     recorder.drained().await;
     assert!(begun.elapsed() >= EVERY && begun.elapsed() < EVERY * 2, "{:?}", begun.elapsed());
     assert_eq!(of(&taken, 1), [1, 3]);
+}
+
+#[test]
+fn a_doubt_is_told_once_when_it_is_stored() {
+    let (lines, page) = heard(async {
+        let (since, from) = (Instant::now(), Duration::from_secs(1));
+        let (recorder, _) =
+            recorder(
+                move |_, _| {
+                    if since.elapsed() < from { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
+                },
+            );
+        let outcome = SendOutcome::InDoubt { reason: "the connection was lost".to_owned() };
+        recorder.tell(Note::Finished(Finished { attempt: attempt(1, 7), outcome }));
+        recorder.tell(sent(1, 8));
+        timeout(Duration::from_secs(30), recorder.drained()).await.unwrap();
+    });
+    let doubts: Vec<String> = lines.into_iter().filter(|line| line.contains("in doubt")).collect();
+    assert_eq!(doubts.len(), 1, "{doubts:?}");
+    assert!(says_doubt(&doubts, "1/1/7/1/1"), "{doubts:?}");
+    assert!(page.contains("muster_deliveries_total{outcome=\"sent\"} 2"), "{page}");
 }

@@ -1,0 +1,165 @@
+//! The counter: `MAIL FROM` and its reply for the mails of one begin, while its transaction is open.
+
+use super::rest::Rest;
+use super::sessions::Lent;
+use async_trait::async_trait;
+use futures::future::join_all;
+use muster_domain::model::delivery::{Attempt, SendOutcome};
+use muster_domain::ports::delivery::Reservations;
+use muster_domain::ports::transport::{Journal, Phase, TransportError, WireMessage};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// `MAIL FROM` and its reply, for all of a batch together; a transaction is open meanwhile.
+const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// One mail at the counter: written, with a session to go out on.
+pub(super) struct Place {
+    pub(super) message: WireMessage,
+    pub(super) lent: Lent,
+    pub(super) standing: Standing,
+}
+
+impl Place {
+    pub(super) fn with(message: WireMessage, lent: Lent) -> Self {
+        Self { message, lent, standing: Standing::Idle }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing was asked of the server.
+    Idle,
+    /// The server accepted the sender.
+    Reserved,
+    /// The server refused the sender: the attempt ends there.
+    Refused(SendOutcome),
+    /// The server gave no answer.
+    Lost,
+}
+
+/// The mails of one begin.
+pub(super) struct Counter {
+    places: HashMap<Attempt, Place>,
+    journal: Arc<dyn Journal>,
+    answered: usize,
+    lost: usize,
+    /// Why the last of them was lost.
+    trouble: Option<TransportError>,
+    /// Why the journal did not take one that was answered.
+    unwritten: Option<io::Error>,
+}
+
+impl Counter {
+    pub(super) fn with(places: HashMap<Attempt, Place>, journal: Arc<dyn Journal>) -> Self {
+        Self { places, journal, answered: 0, lost: 0, trouble: None, unwritten: None }
+    }
+
+    pub(super) fn into_places(self) -> HashMap<Attempt, Place> {
+        self.places
+    }
+
+    /// Says whether mail can go. Where some sessions were answered and others lost, the server can be had if those are no
+    /// fewer than these: it ends a connection now and then. Otherwise it sends most of us away, and answers do not count:
+    /// whoever asked it again at once would open connections by the hundred for the few that it keeps. Either way what was
+    /// lost is one failure more. A journal that takes nothing stops everything, whatever the server says.
+    pub(super) fn tell(&self, rest: &Rest) {
+        if let Some(error) = &self.unwritten {
+            rest.no_journal(error);
+            return;
+        }
+        if self.answered > 0 && self.answered >= self.lost {
+            rest.answered();
+        }
+        if let Some(error) = &self.trouble {
+            rest.no_answer(error);
+        }
+    }
+
+    /// Takes note of an answer; whether the attempt may begin.
+    fn heard(&mut self, attempt: Attempt, answer: Result<(), TransportError>) -> bool {
+        let standing = match answer {
+            Ok(()) => Standing::Reserved,
+            Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason, soft: false }),
+            Err(TransportError::Rejected(reason)) => Standing::Refused(SendOutcome::Failed { reason, bounced: None }),
+            Err(error @ TransportError::Unavailable(_)) => {
+                self.lost += 1;
+                self.trouble = Some(error);
+                return false;
+            }
+        };
+        self.answered += 1;
+        if let Some(place) = self.places.get_mut(&attempt) {
+            place.standing = standing;
+        }
+        match self.journal.record(attempt, &Phase::Begun) {
+            Ok(()) => true,
+            Err(error) => {
+                self.unwritten = Some(error);
+                false
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Reservations for Counter {
+    /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
+    async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        let wanted: HashSet<&Attempt> = attempts.iter().collect();
+        let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
+        let answers = join_all(asked.map(|(attempt, place)| async move {
+            place.standing = Standing::Lost;
+            let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message.envelope)).await;
+            let silent = |_| Err(TransportError::Unavailable("no reply to MAIL FROM in time".to_owned()));
+            (*attempt, answer.unwrap_or_else(silent))
+        }))
+        .await;
+        answers.into_iter().filter_map(|(attempt, answer)| self.heard(attempt, answer).then_some(attempt)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_domain::ports::transport::MockJournal;
+
+    /// How many lost sessions after a begin that came to this are met by trying again at once; none when it rests already.
+    fn forgiven(before: u32, answered: usize, lost: usize, unwritten: bool) -> Option<usize> {
+        let (rest, silent) = (Rest::default(), TransportError::Unavailable("silent".to_owned()));
+        for _ in 0..before {
+            rest.no_answer(&silent);
+        }
+        let mut counter = Counter::with(HashMap::new(), Arc::new(MockJournal::new()));
+        (counter.answered, counter.lost) = (answered, lost);
+        counter.trouble = (lost > 0).then(|| silent.clone());
+        counter.unwritten = unwritten.then(|| io::Error::other("full"));
+        counter.tell(&rest);
+        let next = |_: &usize| {
+            let resting = rest.resting();
+            rest.no_answer(&silent);
+            !resting
+        };
+        (!rest.resting()).then(|| (0..9).take_while(next).count() - 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_had_when_it_answers_no_fewer_than_it_loses_and_what_it_loses_is_a_failure_all_the_same() {
+        assert_eq!(forgiven(0, 0, 0, false), Some(1), "nothing was asked");
+        assert_eq!(forgiven(1, 0, 0, false), Some(0), "and that says nothing");
+        assert_eq!(forgiven(1, 9, 0, false), Some(1), "all were answered");
+        assert_eq!(forgiven(1, 5, 5, false), Some(0), "half were: the server is there, and this is the first failure");
+        assert_eq!(forgiven(0, 4, 5, false), Some(0), "most were lost: once is forgiven");
+        assert_eq!(forgiven(1, 4, 5, false), None, "and not again, whatever the others were answered");
+        assert_eq!(forgiven(1, 0, 5, false), None, "all were lost");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_that_takes_nothing_is_a_reason_to_rest_whatever_the_server_says() {
+        assert_eq!(forgiven(0, 9, 0, true), None);
+        assert_eq!(forgiven(0, 9, 1, true), None);
+    }
+}
