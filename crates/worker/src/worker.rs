@@ -4,13 +4,13 @@
 //! begins anew.
 
 use crate::deliver::{DeliverLimits, DeliverPass, Deliveries};
-use crate::housekeeping::{AdoptError, adopt, forget, guard, reap};
+use crate::housekeeping::{AdoptError, Grace, adopt, forget, guard, reap};
 use crate::pace::{Nudge, Pace, rest};
 use crate::plan::{PlanOptions, PlanPass};
 use crate::trouble::Trouble;
 use muster_domain::model::delivery::LEASE;
 use muster_domain::ports::advance::AdvanceStore;
-use muster_domain::ports::delivery::Reaper;
+use muster_domain::ports::delivery::{ReapReport, Reaper};
 use muster_domain::ports::events::EventKeeper;
 use muster_domain::ports::store::{Store, StoreResult};
 use muster_domain::ports::transport::JournalArchive;
@@ -119,13 +119,13 @@ impl Worker {
     }
 
     async fn keep_house(self, end: CancellationToken) {
-        let mut trouble = Trouble::of("housekeeping");
+        let (mut trouble, mut grace) = (Trouble::of("housekeeping"), Grace::default());
         let mut rounds = 0..;
         let mut more = false;
         loop {
             let look = more || rounds.next().is_none_or(|round: u32| round.is_multiple_of(ROUNDS_OF_MEMORY));
             let done = async {
-                self.put_right().await?;
+                self.put_right(&mut grace).await?;
                 more = look && self.let_go().await?;
                 StoreResult::Ok(())
             };
@@ -134,7 +134,10 @@ impl Worker {
                     trouble.over();
                     HOUSEKEEPING_EVERY
                 }
-                Err(error) => self.options.pace.after_failures(trouble.met(&error)),
+                Err(error) => {
+                    grace.storage_is_away();
+                    self.options.pace.after_failures(trouble.met(&error))
+                }
             };
             if !rest(pause, &Nudge::default(), &end).await {
                 return;
@@ -152,7 +155,7 @@ impl Worker {
 
     /// One round of housekeeping. Journals are settled before anything is reaped, in every round, because they know more:
     /// a send that is reaped first is in doubt, and stays so when its campaign ends before the journal is read.
-    async fn put_right(&self) -> StoreResult<()> {
+    async fn put_right(&self, grace: &mut Grace) -> StoreResult<()> {
         let policy = &self.options.deliver.policy;
         let mut found = false;
         match adopt(&*self.ports.archive, &*self.ports.deliveries.store, policy).await {
@@ -162,7 +165,7 @@ impl Worker {
                 tracing::error!(error = &error as &dyn std::error::Error, "journals cannot be adopted; leases decide");
             }
         }
-        let reaped = reap(&*self.ports.reaper, policy).await?;
+        let reaped = if grace.is_over() { reap(&*self.ports.reaper, policy).await? } else { ReapReport::default() };
         guard(&*self.ports.store, &*self.ports.queue).await?;
         if found || reaped.returned > 0 || reaped.in_doubt > 0 {
             self.delivering.give();

@@ -26,6 +26,7 @@ mod sessions;
 mod turn;
 mod waiting;
 
+pub(crate) use leases::RENEWED_WITHIN;
 pub use line::{DeliverLimits, Deliveries, Tally};
 
 use crate::pace::{self, Nudge, Pace};

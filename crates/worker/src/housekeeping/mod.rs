@@ -4,10 +4,12 @@
 
 mod adopt;
 mod forget;
+mod grace;
 mod guard;
 mod reap;
 
 pub use adopt::{AdoptError, AdoptReport, adopt};
 pub use forget::forget;
+pub(crate) use grace::Grace;
 pub use guard::guard;
 pub use reap::reap;

@@ -1,6 +1,7 @@
 //! The worker's loops over mocked ports, in virtual tokio time.
 
 use super::*;
+use crate::deliver::RENEWED_WITHIN;
 use muster_domain::ports::advance::MockAdvanceStore;
 use muster_domain::ports::delivery::{MockDeliveryStore, MockReaper, ReapReport};
 use muster_domain::ports::events::MockEventKeeper;
@@ -155,29 +156,56 @@ async fn an_idle_worker_ends_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn journals_are_settled_before_every_round_of_reaping() {
-    let (queue, _) = answers(Vec::new());
-    let mut ports = idle_ports(queue);
-    let told: Arc<Mutex<Vec<&str>>> = Arc::default();
+    // A send whose worker died is reaped a lease after its last renewal, whenever in that time its journal was left behind.
+    let told = housekeeping_until(LEASE * 2, |_| true).await;
+    let first = told.iter().position(|(what, _)| *what == "reap").unwrap();
+    let rounds: Vec<&str> = told[first - 1..].iter().map(|(what, _)| *what).collect();
+    assert!(rounds.len() > 4 && rounds.chunks_exact(2).all(|round| round == ["adopt", "reap"]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_reaped_before_the_living_have_renewed_at_the_start_and_after_storage_was_away() {
+    let away = LEASE..LEASE * 3;
+    let told = housekeeping_until(LEASE * 5, move |at| !away.contains(&at)).await;
+    let reaped: Vec<Duration> = told.iter().filter(|(what, _)| *what == "reap").map(|(_, at)| *at).collect();
+    let within = |from: Duration, until: Duration| reaped.iter().filter(move |at| (from..until).contains(*at)).count();
+    for back in [Duration::ZERO, LEASE * 3] {
+        assert_eq!(within(back, back + RENEWED_WITHIN), 0, "{told:?}");
+        assert!(within(back + RENEWED_WITHIN, back + LEASE) > 0, "{told:?}");
+    }
+}
+
+/// What housekeeping asked for and when, of storage that is there or away.
+async fn housekeeping_until(
+    end_at: Duration,
+    is_there: impl Fn(Duration) -> bool + Send + Sync + 'static,
+) -> Vec<(&'static str, Duration)> {
+    let (begun, told) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
     let (mut archive, mut reaper) = (MockJournalArchive::new(), MockReaper::new());
     let log = Arc::clone(&told);
     archive.expect_adopt().returning(move || {
-        log.lock().unwrap().push("adopt");
+        log.lock().unwrap().push(("adopt", begun.elapsed()));
         Ok(None)
     });
     let log = Arc::clone(&told);
     reaper.expect_reap().returning(move |_| {
-        log.lock().unwrap().push("reap");
+        log.lock().unwrap().push(("reap", begun.elapsed()));
         Ok(ReapReport::default())
     });
-    (ports.archive, ports.reaper) = (Arc::new(archive), Arc::new(reaper));
+    let mut queue = MockWorkQueue::new();
+    queue.expect_at_hand().returning(|| Ok(WorkAtHand::default()));
+    queue.expect_guarded().returning(move || {
+        if is_there(begun.elapsed()) { Ok(Vec::new()) } else { Err(StoreError::Unavailable("away".into())) }
+    });
+    let idle = idle_ports(MockWorkQueue::new());
+    let ports = WorkerPorts { queue: Arc::new(queue), archive: Arc::new(archive), reaper: Arc::new(reaper), ..idle };
     let end = CancellationToken::new();
     let running = tokio::spawn(Worker::new(ports, options()).run(end.clone()));
-    // A send whose worker died is reaped a lease after its last renewal, whenever in that time its journal was left behind.
-    tokio::time::sleep(LEASE).await;
+    tokio::time::sleep(end_at).await;
     end.cancel();
     running.await.unwrap();
     let told = told.lock().unwrap();
-    assert!(told.len() > 4 && told.chunks_exact(2).all(|round| round == ["adopt", "reap"]), "{told:?}");
+    told.clone()
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,18 +7,29 @@ use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use diesel_async::RunQueryDsl;
 use muster_domain::model::delivery::Attempt;
 use muster_domain::model::ids::TenantNo;
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::BTreeMap;
 
-/// Rows that somebody holds are left out: whoever holds one is beginning or ending it this moment.
+/// Tenant by tenant; the trouble of one keeps nobody else's from being prolonged, but where storage is away for all of them.
 pub(super) async fn renew(store: &PgStore, attempts: &[Attempt]) -> StoreResult<()> {
     let mut tenants: BTreeMap<TenantNo, Vec<&Attempt>> = BTreeMap::new();
     for attempt in attempts {
         tenants.entry(attempt.key.tenant).or_default().push(attempt);
     }
+    let mut all = Ok(());
     for (tenant, attempts) in tenants {
-        let mut tx = open(store, tenant).await?;
-        prepared(
+        match renew_of(store, tenant, &attempts).await {
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            one => all = all.and(one),
+        }
+    }
+    all
+}
+
+/// Rows that somebody holds are left out: whoever holds one is beginning or ending it this moment.
+async fn renew_of(store: &PgStore, tenant: TenantNo, attempts: &[&Attempt]) -> StoreResult<()> {
+    let mut tx = open(store, tenant).await?;
+    prepared(
             "UPDATE outbox o SET lease_until = clock_timestamp() + $7 * interval '1 millisecond' FROM ( \
                  SELECT k.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
                      AS a (campaign_no, contact_no, step, pass, epoch) \
@@ -38,7 +49,5 @@ pub(super) async fn renew(store: &PgStore, attempts: &[Attempt]) -> StoreResult<
         .execute(&mut *tx)
         .await
         .store()?;
-        tx.commit().await?;
-    }
-    Ok(())
+    tx.commit().await
 }
