@@ -48,7 +48,8 @@ pub(super) async fn mail_from(
     let said = || format!("MAIL: {}", shorten(&reply, &[&envelope.from, &envelope.to]));
     match reply.code {
         200..=299 => Ok(()),
-        421 => Err((TransportError::Unavailable(said()), Afterwards::Close)),
+        // 530, 535 and 538 are about how we are logged in (RFC 4954 section 6), as at AUTH: no mail is to blame.
+        421 | 530 | 535 | 538 => Err((TransportError::Unavailable(said()), Afterwards::Close)),
         400..=499 => Err((TransportError::Refused(said()), Afterwards::Ready)),
         500..=599 => Err((TransportError::Rejected(said()), Afterwards::Ready)),
         _ => Err((TransportError::Unavailable(said()), Afterwards::Close)),

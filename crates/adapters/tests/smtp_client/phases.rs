@@ -123,6 +123,8 @@ async fn refused_credentials_are_told_from_a_server_that_is_down() {
 async fn without_an_accepted_sender_nothing_is_reserved() {
     check(At::Mail, reply("451 4.7.1 later"), Fate::Refused, 0).await;
     check(At::Mail, reply("550 5.7.1 not you"), Fate::Rejected, 0).await;
+    check(At::Mail, reply("530 5.7.0 log in first"), Fate::Unavailable, 0).await;
+    check(At::Mail, reply("535 5.7.8 no longer"), Fate::Unavailable, 0).await;
     check(At::Mail, reply("421 4.3.2 busy"), Fate::Unavailable, 0).await;
     check_silence(At::Mail, Fate::Unavailable).await;
 }
