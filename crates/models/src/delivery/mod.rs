@@ -47,6 +47,8 @@ pub enum Twin {
     ForgetsDoubts,
     /// A mail queued again by a late answer may be resent as if it never had been.
     ForgetsResends,
+    /// The reaper takes what it finds, whether its lease runs or not.
+    ReapsTheRunning,
 }
 
 /// The model: `WORKERS` processes and one campaign with `MAILS` mails to as many contacts.

@@ -25,6 +25,8 @@ pub const FENCE: &str = "no row changes under another claim's epoch";
 pub const PAUSE: &str = "nothing is accepted that began after a pause had returned";
 /// Who has left is left alone.
 pub const CLOSED: &str = "nothing is accepted that began after its contact had left";
+/// Mail gets out: whatever else is promised would hold of a protocol that sends nothing.
+pub const DELIVERED: &str = "a mail is sent";
 /// Not even a greeting.
 pub const BARE: &str = "no MAIL FROM after either, but when a database session was killed";
 
@@ -71,5 +73,8 @@ pub(super) fn all<const WORKERS: usize, const MAILS: usize>() -> Vec<Property<De
         Property::always(PAUSE, |_, at: At<WORKERS, MAILS>| !at.broke(Wrong::Pause)),
         Property::always(CLOSED, |_, at: At<WORKERS, MAILS>| !at.broke(Wrong::Closed)),
         Property::always(BARE, |_, at: At<WORKERS, MAILS>| !at.broke(Wrong::Bare)),
+        Property::sometimes(DELIVERED, |_, at: At<WORKERS, MAILS>| {
+            at.mails.iter().any(|mail| mail.mark.state == DeliveryState::Sent && mail.accepted > 0)
+        }),
     ]
 }

@@ -17,7 +17,10 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
     pub(super) fn store_actions(&self, world: &World<WORKERS, MAILS>, actions: &mut Vec<Action>) {
         for mail in 0..MAILS {
             let leased = matches!(world.mails[mail].mark.state, DeliveryState::Claimed | DeliveryState::Sending);
-            if leased && !world.is_held(mail) && (!world.is_in_hand(mail) || world.budget.stalls > 0) {
+            if leased
+                && !world.is_held(mail)
+                && (!world.is_in_hand(mail) || world.budget.stalls > 0 || self.is(Twin::ReapsTheRunning))
+            {
                 actions.push(Action::Reap(mail));
             }
             let sent = world.mails[mail].mark.state == DeliveryState::Sent;
@@ -192,10 +195,12 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
 
     /// A lease ran out.
     pub(super) fn reap(&self, world: &mut World<WORKERS, MAILS>, mail: usize) {
-        if world.is_in_hand(mail) {
+        // Without a stall no lease runs out under a process that lives: that would be no fault but a mistake.
+        let runs = world.is_in_hand(mail) && world.budget.stalls == 0;
+        if world.is_in_hand(mail) && !runs {
             world.budget.stalls -= 1;
         }
-        world.mails[mail].faulted = true;
+        world.mails[mail].faulted |= !runs;
         if world.mails[mail].mark.state == DeliveryState::Claimed {
             Self::queue_again(world, mail, false);
         } else {

@@ -3,7 +3,7 @@
 use crate::{breaks, holds};
 use muster_domain::model::delivery::DeliveryState;
 use muster_domain::model::transitions::DELIVERY;
-use muster_models::delivery::promises::{CLOSED, FENCE, LOST, PAUSE, SENT, STEPS, TWICE, UNKNOWN};
+use muster_models::delivery::promises::{BARE, CLOSED, DOUBT, FENCE, LOST, PAUSE, SENT, STEPS, TWICE, UNKNOWN};
 use muster_models::delivery::{Budget, Delivery, Twin, World};
 use stateright::Model;
 use std::collections::HashSet;
@@ -91,6 +91,12 @@ fn a_reaper_without_a_guard_sends_twice() {
 #[test]
 fn a_pause_that_is_only_a_flag_is_passed() {
     twin_breaks(Twin::PauseAsAFlag, Budget { pauses: 1, ..NONE }, PAUSE);
+    twin_breaks(Twin::PauseAsAFlag, Budget { pauses: 1, ..NONE }, BARE);
+}
+
+#[test]
+fn reaping_what_somebody_has_in_hand_makes_doubts_without_a_fault() {
+    twin_breaks(Twin::ReapsTheRunning, NONE, DOUBT);
 }
 
 #[test]
