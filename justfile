@@ -53,6 +53,10 @@ chaos *ARGS: (harness-build "--release")
 planted-bugs *ARGS: harness-build
     crates/testkit/harness/planted_bugs.py {{ ARGS }}
 
+# Spoil a green run in one way after the other, and demand that the checker sees each.
+checker-test *ARGS: harness-build
+    crates/testkit/harness/checker_test.py {{ ARGS }}
+
 # Restart the database, kill its sessions, cut its commits, make its statements fail, set clocks wrong.
 postgres-faults *ARGS: harness-build
     crates/testkit/harness/postgres_faults.py {{ ARGS }}

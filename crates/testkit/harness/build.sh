@@ -9,6 +9,6 @@ folder=${CARGO_TARGET_DIR:-target}/$([[ ${1:-} == --release ]] && echo release |
 $cargo build --locked "$@" --package muster-testkit --bins
 $cargo build --locked "$@" --package muster-server --features fault-injection --bin muster
 mkdir -p target/harness
-cp "$folder/muster" "$folder/scripted-sink" "$folder/fault-proxy" target/harness/
+cp "$folder/muster" "$folder/scripted-sink" "$folder/fault-proxy" "$folder/trace-check" target/harness/
 # Whoever runs the plain program next gets the plain one.
 rm "$folder/muster"

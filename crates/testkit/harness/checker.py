@@ -2,7 +2,8 @@
 """Judges a run: reads the sink's log, the orders of the harness and the database, and shares no code with the product.
 
 A delivery is a campaign, a recipient and a step; in the sink's log these are MAIL FROM, RCPT TO and Subject, because
-every campaign of a harness has a sender of its own and every step a subject that is its name. Times are CLOCK_MONOTONIC.
+every campaign of a harness has a sender of its own and every step a subject that is its name, and in later editions begins with
+it. Whose a connection was, EHLO says. Times are CLOCK_MONOTONIC.
 docs/reliability.md says what each invariant means.
 
     checker.py --log sink.log --orders orders.jsonl --database 'postgres://postgres@%2Frun%2Fpg/muster'
@@ -21,6 +22,10 @@ SECOND = 1_000_000_000
 # A connection that a kill or a cut broke is seen by the sink at once, by the program's other end a little later.
 NEAR = 3 * SECOND
 EXAMPLES = 5
+# Between a step's name and its edition, in a subject.
+EDITION = " / edition "
+# After so many attempts a delivery has failed, whatever the reason (RetryPolicy of the product, and docs/reliability.md).
+ATTEMPTS = 30
 
 
 def rows(database, sql):
@@ -36,12 +41,15 @@ def rows(database, sql):
 class Attempt:
     """One conversation about one mail, from MAIL FROM to whatever ended it."""
 
-    __slots__ = ("begin", "last", "sender", "to", "subject", "data", "dot", "accepted", "replied", "dropped", "message_id", "sha256", "link")
+    __slots__ = ("begin", "last", "process", "sender", "to", "subject", "edition", "data", "dot", "accepted", "replied", "dropped",
+                 "followed", "rejected", "recipient_rejected", "message_id", "sha256", "link")
 
-    def __init__(self, begin, sender):
-        self.begin, self.last, self.sender = begin, begin, sender
-        self.to = self.subject = self.message_id = self.sha256 = self.link = None
+    def __init__(self, begin, sender, process):
+        self.begin, self.last, self.sender, self.process = begin, begin, sender, process
+        self.to = self.subject = self.edition = self.message_id = self.sha256 = self.link = None
         self.data = self.dot = self.accepted = self.replied = self.dropped = False
+        # Whether its connection said anything after it, so that its reply must have been read; and the refusals for good.
+        self.followed = self.rejected = self.recipient_rejected = False
 
 
 def address(argument):
@@ -50,7 +58,7 @@ def address(argument):
 
 def read_log(path):
     """Every attempt in the order of its beginning, and what clients did that RFC 5321 forbids."""
-    attempts, open_on, violations = [], {}, None
+    attempts, open_on, ended_on, process_on, violations = [], {}, {}, {}, None
     with open(path, encoding="utf-8") as log:
         for line in log:
             event = json.loads(line)
@@ -61,12 +69,21 @@ def read_log(path):
             connection, at = event["connection"], event["at"]
             decided = event.get("written", at)
             attempt = open_on.get(connection)
+            if verb != "Closed" and connection in ended_on:
+                ended_on.pop(connection).followed = True
+            if verb in ("Ehlo", "Helo"):
+                process_on[connection] = event["detail"].partition(".")[0]
+            if attempt and 500 <= event.get("code", 0) < 600:
+                attempt.rejected = True
+                attempt.recipient_rejected = attempt.recipient_rejected or verb == "Rcpt"
             if verb == "Mail":
                 open_on.pop(connection, None)
-                attempt = Attempt(at, address(event["detail"]))
+                attempt = Attempt(at, address(event["detail"]), process_on.get(connection))
                 attempts.append(attempt)
                 if event["accepted"]:
                     open_on[connection] = attempt
+                else:
+                    ended_on[connection] = attempt
             elif attempt:
                 attempt.last = decided
                 if verb == "Rcpt":
@@ -78,11 +95,13 @@ def read_log(path):
                     attempt.dropped = True
                 elif verb == "Dot":
                     attempt.dot, attempt.accepted, attempt.replied = True, event["accepted"], event["replied"]
-                    attempt.to, attempt.subject = event["to"].lower(), event["subject"]
+                    attempt.to = event["to"].lower()
+                    attempt.subject, _, attempt.edition = event["subject"].partition(EDITION)
                     attempt.message_id, attempt.sha256 = event["messageId"], event["sha256"]
                     attempt.link = "/u/" + (event.get("unsubscribe") or "").rpartition("/u/")[2]
-                    del open_on[connection]
+                    ended_on[connection] = open_on.pop(connection)
                 elif verb in ("Rset", "Closed", "Ehlo", "Quit"):
+                    attempt.followed = verb != "Closed"
                     del open_on[connection]
     return attempts, violations
 
@@ -123,7 +142,10 @@ class Database:
                 self.contacts[tenant, email.lower()] = number
         self.messages = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM messages")}
         self.outbox = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM outbox")}
-        self.enrollments = {tuple(row[:3]): row[3] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, status FROM enrollments")}
+        self.enrollments, self.versions = {}, {}
+        for *key, status, version in rows(url, "SELECT tenant_no, campaign_no, contact_no, status, version FROM enrollments"):
+            self.enrollments[tuple(key)], self.versions[tuple(key)] = status, version
+        self.attempts = {tuple(row[:4]): int(row[4]) for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, attempts FROM messages")}
 
     def key(self, sender, to, subject):
         """The delivery of a mail, or None for one that is nobody's."""
@@ -168,17 +190,40 @@ class Database:
 
 
 class Faults:
-    """When something was done to the processes."""
+    """When something was done, and to whom."""
 
     def __init__(self, orders):
         noted = sorted((order["at"], order["kind"], order["who"]) for order in orders if order["what"] == "fault")
         self.times = [at for at, _, _ in noted]
         self.cuts = [at for at, kind, who in noted if kind == "cut" and who.startswith("smtp")]
+        self.of, self.stops = collections.defaultdict(list), collections.defaultdict(list)
+        for at, kind, who in noted:
+            if kind in ("kill", "stop", "continue"):
+                self.of[who].append(at)
+            if kind == "stop":
+                self.stops[who].append(at)
 
-    def between(self, first, last, times=None):
-        times = self.times if times is None else times
+    @staticmethod
+    def between(first, last, times):
         at = bisect.bisect_left(times, first)
         return at < len(times) and times[at] <= last
+
+    def open_at(self, attempt, times):
+        """Whether an attempt was open at one of them, and for its process ended there: its connection said nothing more."""
+        return not attempt.followed and self.between(attempt.begin - NEAR, attempt.last + NEAR, times)
+
+    def struck(self, attempt):
+        """Whether its process was killed or stopped while it was open. A restart of the database is no reason to be in
+        doubt, and what is done to another process neither."""
+        return self.open_at(attempt, self.of[attempt.process])
+
+    def stood_still(self, attempt):
+        """Whether its process was stopped meanwhile: the others cannot know what it will do, and it may go on to the end."""
+        return self.between(attempt.begin, attempt.last, self.stops[attempt.process])
+
+    def cut(self, attempt):
+        """Whether connections to the mail server were cut while it was open."""
+        return self.open_at(attempt, self.cuts)
 
 
 def check(log, orders, database):
@@ -248,17 +293,17 @@ def check(log, orders, database):
         """Attempts at any step of this campaign to this recipient of which the sink never saw the end."""
         return by_recipient.get((senders.get(key[:2]), recipient_of.get((key[0], key[2]))), [])
 
-    def at_a_fault(key, times=None):
-        """An attempt of this delivery was open when something was done to a process, or (`times`) to its connection."""
-        tries = by_delivery.get(key, []) + without_dot(key)
-        return any(faults.between(attempt.begin - NEAR, attempt.last + NEAR, times) for attempt in tries)
+    def any_try(key, true):
+        """Whether it is true of an attempt that may have been one at this delivery."""
+        return any(map(true, by_delivery.get(key, []) + without_dot(key)))
 
     recipient_of = {(tenant, number): email for (tenant, email), number in db.contacts.items()}
     twice, resent, differing = [], 0, []
     for key, tries in by_delivery.items():
         count = accepted[key]
         if count > 1:
-            excused = sum(1 for attempt in tries if unanswered(attempt) or faults.between(attempt.begin - NEAR, attempt.last + NEAR))
+            excused = sum(unanswered(attempt) or faults.struck(attempt) or faults.cut(attempt) or faults.stood_still(attempt)
+                          for attempt in tries)
             if policy.get(key[:2]) == "resend" and count - 1 <= excused:
                 resent += count - 1
             else:
@@ -273,10 +318,9 @@ def check(log, orders, database):
     report.check("I-DUP'", "every attempt of a delivery is the same mail", differing
                  + [f"{name} names {len(keys)} deliveries" for name, keys in names.items() if len(keys) > 1])
 
-    # An attempt that ended at MAIL FROM names no recipient. One that was open when something was done to its process accounts
-    # for one delivery of its sender: refused there, and in doubt because nobody was left to say so.
-    nameless = collections.Counter(attempt.sender for attempt in attempts
-                                   if attempt.to is None and faults.between(attempt.begin - NEAR, attempt.last + NEAR))
+    # An attempt that ended at MAIL FROM names no recipient. One that was the last of its connection when its process was killed
+    # or stopped accounts for one delivery of its sender: begun, and in doubt because nobody was left to say what came of it.
+    nameless = collections.Counter(attempt.sender for attempt in attempts if attempt.to is None and faults.struck(attempt))
 
     def at_a_nameless_one(key):
         sender = senders.get(key[:2])
@@ -287,9 +331,9 @@ def check(log, orders, database):
     for key in doubt:
         if any(unanswered(attempt) for attempt in by_delivery.get(key, [])) or any(attempt.dropped for attempt in without_dot(key)):
             injected += 1
-        elif at_a_fault(key, faults.cuts):
+        elif any_try(key, faults.cut):
             at_cuts += 1
-        elif at_a_fault(key) or at_a_nameless_one(key):
+        elif any_try(key, faults.struck) or at_a_nameless_one(key):
             at_faults += 1
         else:
             unexplained.append(f"{recipient_of.get((key[0], key[2]))} step {key[3]}: in doubt, and nothing was done to it")
@@ -300,6 +344,9 @@ def check(log, orders, database):
               for key, tries in by_delivery.items() if policy.get(key[:2]) != "resend" and tries and unanswered(tries[-1])
               and key not in doubt and key not in db.outbox and not heard(key)]
     report.check("I-UNK", "in doubt is exact: what got no answer, and nothing else", unaccounted + unexplained + hidden)
+    report.check("I-WHY", "what failed was refused for good, and who was left out or taken out had gone or was refused",
+                 unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient_of))
+    report.check("I-EDIT", "whoever is in gets every mail as it was when they came in", other_editions(db, by_delivery, recipient_of))
     report.check("I-STUCK", "nothing claimed, sending, launching or open at the end", stuck)
     report.check("I-COUNT", "the books are what the rows count to", db.books())
     report.check("I-TENANT", "no row and no mail crosses a tenant", list(db.strangers()) + strangers)
@@ -312,7 +359,7 @@ def check(log, orders, database):
                 line = f"{attempt.sender} to {attempt.to}: {(attempt.begin - begin) / 1e6:.1f} ms after its pause was answered"
                 if attempt.data or attempt.dot:
                     begun_in_pause.append(line)
-                elif not faults.between(attempt.begin - NEAR, attempt.begin + NEAR):
+                elif not faults.between(attempt.begin - NEAR, attempt.begin + NEAR, faults.times):
                     bare.append(line + " (MAIL FROM alone)")
     report.check("I-PAUSE", "nothing begins between a pause's answer and its resume", begun_in_pause + bare)
     for name, what in (("I-UNSUB", "unsubscribe"), ("I-DELETE", "erase")):
@@ -332,18 +379,52 @@ def check(log, orders, database):
         "accepted by the sink": sum(accepted.values()),
         "in the database": ", ".join(f"{STATES[state]} {count}" for state, count in sorted(states.items())),
         "lost": len(lost) + len(unsent), "duplicate": len(twice), "resent, as asked": resent,
-        "in doubt": f"{len(doubt)}: {injected} by the sink's script, {at_cuts} at a cut of its connection, {at_faults} at a kill, stop or restart, {len(unexplained)} unexplained",
+        "in doubt": f"{len(doubt)}: {injected} by the sink's script, {at_cuts} at a cut of its connection, {at_faults} at a kill or stop of its process, {len(unexplained)} unexplained",
         "in doubt is exact": "yes" if not (unexplained or hidden or unaccounted) else "NO",
         "beyond script and cuts": f"{100 * (len(doubt) - injected - at_cuts) / max(expected, 1):.4f} % of the mails due",
         "pauses checked": sum(len(windows) for windows in pauses.values()),
         "faults done": len(faults.times),
     })
-    report.numbers = {"due": expected, "accepted": sum(accepted.values()), "lost": len(lost) + len(unsent), "duplicate": len(twice),
+    report.numbers = {"beyond": len(doubt) - injected - at_cuts, "due": expected, "accepted": sum(accepted.values()), "lost": len(lost) + len(unsent), "duplicate": len(twice),
                       "doubt": len(doubt), "injected": injected, "at_faults": at_faults, "resent": resent}
     return report
 
 
 STATES = {"s": "sent", "f": "failed", "u": "suppressed", "k": "skipped", "d": "in doubt", "x": "cancelled"}
+
+
+def unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient_of):
+    """Deliveries that ended without a mail, and enrollments that ended early, for which nobody gave a reason."""
+    domain = lambda email: email.rpartition("@")[2]
+    gone = {order["email"].lower() for order in orders if order["what"] in ("unsubscribe", "erase")}
+    # Whom the mail server refuses for good gets nothing more of the whole tenant; a tenant of a harness has a domain of its own.
+    gone |= {attempt.to for attempt in attempts if attempt.recipient_rejected}
+    for key, state in db.messages.items():
+        email = recipient_of.get((key[0], key[2]), "?")
+        of_it = f"{email} step {key[3]} of {senders.get(key[:2])}"
+        tries = by_delivery.get(key, []) + without_dot(key)
+        if state == "f" and db.attempts[key] < ATTEMPTS and not any(attempt.rejected for attempt in tries):
+            yield f"{of_it}: failed after {db.attempts[key]} attempts, and nobody refused it for good"
+        elif state in "xuk" and email not in gone:
+            yield f"{of_it}: {STATES[state]}, and {domain(email)} has no reason for it"
+    for key, status in db.enrollments.items():
+        email = recipient_of.get((key[0], key[2]), "?")
+        if status == "x" and email not in gone:
+            yield f"enrollment of {email} in {senders.get(key[:2])}: ended early, and nobody asked for it"
+
+
+SUBJECTS = """SELECT v.tenant_no, v.campaign_no, v.version, s ->> 'no', s -> 'content' ->> 'subjectLine' FROM sequence_versions v
+    CROSS JOIN LATERAL jsonb_array_elements(v.steps) AS s WHERE s ->> 'stepType' = 'email'"""
+
+
+def other_editions(db, by_delivery, recipient_of):
+    """Mails of another edition than the version that their recipient came in under."""
+    subjects = {(t, c, v, step): subject.partition(EDITION)[2] for t, c, v, step, subject in rows(db.url, SUBJECTS)}
+    for key, tries in by_delivery.items():
+        for attempt in tries:
+            due = subjects.get((*key[:2], db.versions.get(key[:3]), key[3]))
+            if attempt.edition != due:
+                yield f"{recipient_of.get((key[0], key[2]))} step {key[3]}: edition {attempt.edition or 'none'}, and {due or 'none'} was due"
 
 
 def db_status(db, key):

@@ -4,6 +4,7 @@
 import json
 import shutil
 import sys
+import uuid
 
 import audience
 import checker
@@ -14,6 +15,12 @@ IN_DATABASE = {
     "a mail's row is gone": ("I-UNK", "DELETE FROM messages WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
     "a mail that nobody saw is sent": ("I-UNK", "UPDATE messages SET state = 'f' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
     "a mail is in doubt for no reason": ("I-UNK", "UPDATE messages SET state = 'd' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail failed, and nobody refused it": ("I-WHY", "UPDATE messages SET state = 'f' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail was left out, for no reason": ("I-WHY", "UPDATE messages SET state = 'u' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "somebody was taken out, for no reason": ("I-WHY", """UPDATE enrollments SET status = 'x', exit_reason = 'm'
+        WHERE contact_no = (SELECT min(contact_no) FROM enrollments)"""),
+    "somebody came in under another version": ("I-EDIT", """INSERT INTO sequence_versions SELECT tenant_no, campaign_no, version + 1,
+        replace(steps::text, '"s1"', '"s1 / edition 1"')::jsonb, created_at FROM sequence_versions; UPDATE enrollments SET version = version + 1"""),
     "a mail is still queued": ("I-STUCK", """INSERT INTO outbox (tenant_no, campaign_no, contact_no, step, pass, state, due_at, queued_at, version, next_step)
         SELECT tenant_no, campaign_no, contact_no, step, pass, 'p', now(), now(), version, 0 FROM messages LIMIT 1"""),
     "an enrollment is open": ("I-STUCK", """UPDATE enrollments SET status = 'd', ended_at = NULL
@@ -58,16 +65,29 @@ def attempt(lines, dot):
     return on[max(i for i, n in enumerate(on) if lines[n]["verb"] == "Mail"):]
 
 
+def fault(line, kind="kill", who="work0"):
+    """The order that says that this was done to a process when the line was written."""
+    return {"what": "fault", "kind": kind, "who": who, "at": line["at"] + 1}
+
+
+def ended_there(lines, number):
+    """What follows a line on its connection was said on another."""
+    for line in lines[number + 1:]:
+        if line.get("connection") == lines[number]["connection"]:
+            line["connection"] = 10_000
+
+
 def ended_at_mail_from(lines):
-    """Of the first mail MAIL FROM is left, refused, and of the second nothing: their recipients, and the order that says
-    that the process of the first was stopped."""
+    """Of the first mail MAIL FROM is left, refused and the last of its connection, and of the second nothing: their recipients,
+    and the order that says that the process of the first was stopped."""
     first, second = (attempt(lines, dot) for dot in dots(lines)[:2])
     mail_from = lines[first[0]]
     mail_from["accepted"] = False
     recipients = [lines[first[-1]]["to"], lines[second[-1]]["to"]]
+    ended_there(lines, first[-1])
     gone = {*first[1:], *second}
     lines[:] = [line for n, line in enumerate(lines) if n not in gone]
-    return recipients, {"what": "fault", "kind": "stop", "who": "work0", "at": mail_from["at"] + 1}
+    return recipients, fault(mail_from, "stop")
 
 
 def other_name(lines):
@@ -79,13 +99,18 @@ def to_a_stranger(lines):
     lines[dots(lines)[0]]["to"] = "c1@t2.test"
 
 
+def other_edition(lines):
+    lines[dots(lines)[0]]["subject"] += checker.EDITION + "1"
+
+
 def violation(lines):
     lines.append({"at": 1, "verb": "Violation", "detail": "bare_lf: 1"})
 
 
 IN_LOG = {"a mail is accepted twice": ("I-DUP", accepted_twice), "a sent mail was not accepted": ("I-SENT", never_accepted),
           "a reply that did not go out is sent": ("I-UNK", no_answer), "a second attempt has another name": ("I-DUP'", other_name),
-          "a mail goes to another tenant": ("I-TENANT", to_a_stranger), "a client breaks a rule": ("RFC 5321", violation)}
+          "a mail goes to another tenant": ("I-TENANT", to_a_stranger), "a mail is of another edition": ("I-EDIT", other_edition),
+          "a client breaks a rule": ("RFC 5321", violation)}
 IN_ORDERS = {
     "somebody was forgotten": ("I-LOST", lambda campaign: {**campaign, "audience": {**campaign["audience"], "count": 21}}),
     "a mail begins in a pause": ("I-PAUSE", lambda campaign: {"what": "pause", "campaign": campaign["id"], "called": 1, "answered": 2, "status": 200}),
@@ -134,26 +159,44 @@ def main():
         unanswered.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         wrong += judge("no reply, but a sign of the mail", None, log=unanswered, orders=answered)
         wrong += judge("no reply, and no sign of the mail", "I-UNK", log=unanswered)
-        lines = [json.loads(line) for line in open(log, encoding="utf-8")]
-        (named_nowhere, unseen), stop = ended_at_mail_from(lines)
-        nameless, stopped = on.folder / "nameless.log", on.folder / "stopped.jsonl"
-        nameless.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        shutil.copy(orders, stopped)
-        with open(stopped, "a", encoding="utf-8") as file:
-            file.write(json.dumps(stop) + "\n")
-        both = [named_nowhere, unseen]
-        for name, red, fate, faults in [("in doubt, and stopped at MAIL FROM", None, "f", stopped),
-                                        ("in doubt at MAIL FROM, nobody stopped", "I-UNK", "f", orders),
-                                        ("two in doubt, one stopped at MAIL FROM", "I-UNK", "d", stopped)]:
-            number += 1
-            on.postgres.sql("postgres", f"CREATE DATABASE spoiled{number} TEMPLATE {on.database}")
-            for email, state in zip(both, ["d", fate]):
-                book = "in_doubt" if state == "d" else "failed"
-                on.postgres.sql(f"spoiled{number}", f"""UPDATE messages SET state = '{state}'
+        def judge_doubts(name, red, spoil, states, order=None):
+            """The run as `spoil` leaves its log, with these recipients' mails in these states, and what an order says beside."""
+            lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+            recipients, told = spoil(lines)
+            order = order if order is not None else told
+            copy, noted = on.folder / "doubts.log", on.folder / "doubts.jsonl"
+            copy.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            shutil.copy(orders, noted)
+            with open(noted, "a", encoding="utf-8") as file:
+                file.write(json.dumps(order) + "\n" if order else "")
+            database = f"doubts_{uuid.uuid4().hex[:8]}"
+            on.postgres.sql("postgres", f"CREATE DATABASE {database} TEMPLATE {on.database}")
+            for email, state in zip(recipients, states):
+                book = {"d": "in_doubt", "f": "failed"}[state]
+                on.postgres.sql(database, f"""UPDATE messages SET state = '{state}', attempts = {checker.ATTEMPTS}
                     WHERE contact_no = (SELECT contact_no FROM contacts WHERE email = '{email}')""")
                 # Booked as such, too, so that the books say the same.
-                on.postgres.sql(f"spoiled{number}", f"UPDATE step_counters SET sent = sent - 1, {book} = {book} + 1")
-            wrong += judge(name, red, database=on.postgres.url(f"spoiled{number}"), log=nameless, orders=faults)
+                on.postgres.sql(database, f"UPDATE step_counters SET sent = sent - 1, {book} = {book} + 1")
+            return judge(name, red, database=on.postgres.url(database), log=copy, orders=noted)
+
+        wrong += judge_doubts("in doubt, and stopped at MAIL FROM", None, ended_at_mail_from, "df")
+        wrong += judge_doubts("in doubt at MAIL FROM, nobody stopped", "I-UNK", ended_at_mail_from, "df", order={})
+        wrong += judge_doubts("two in doubt, one stopped at MAIL FROM", "I-UNK", ended_at_mail_from, "dd")
+
+        def killed(who="work0", ended=True, at=0, kind="kill"):
+            """The first mail's process was killed when its dot had come, or another, or its connection went on, or much later."""
+            def spoil(lines):
+                dot = dots(lines)[0]
+                if ended:
+                    ended_there(lines, dot)
+                return [lines[dot]["to"]], fault({"at": lines[dot]["at"] + at}, kind, who)
+            return spoil
+
+        wrong += judge_doubts("in doubt, and its process was killed", None, killed(), "d")
+        wrong += judge_doubts("in doubt, and another process was killed", "I-UNK", killed("work1"), "d")
+        wrong += judge_doubts("in doubt, and its process was killed later", "I-UNK", killed(at=checker.NEAR + checker.SECOND), "d")
+        wrong += judge_doubts("in doubt, and its connection went on", "I-UNK", killed(ended=False), "d")
+        wrong += judge_doubts("in doubt, and the database was restarted", "I-UNK", killed("start", kind="postgres"), "d")
         for name, (invariant, order) in IN_ORDERS.items():
             spoiled = on.folder / "spoiled.jsonl"
             shutil.copy(orders, spoiled)

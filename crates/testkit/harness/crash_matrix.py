@@ -25,30 +25,35 @@ STOPS = ("C0", "C1", "C2", "C3", "C4", "C6", "C7", "C8", "C9")
 NTH = {"C0": 2, "C1": 3, "C2": 9, "C3": 9, "C4": 3, "C9": 2}
 # A worker that comes late to its share of a short campaign records once.
 STOP_AT = {"C9": 1}
+# Points of a request count on the server: a segment, a campaign and a launch were answered before a pause is, and a pause twice,
+# when it is stored and when nothing is under way any more.
+NTH_AT_SERVER = {("launch", "answered"): 3, ("pause", "answered"): 5, ("resume", "answered"): 6}
 # Points at which what is in doubt is known beforehand: the one mail that was being handed over.
 IN_DOUBT = {"C6", "C7", "C7b"}
 SENDERS = ["rcpt:delay=15:1000"]
+TRANS = "every change of a delivery or an enrollment is a step of the published tables"
 
 
 class Cell:
     """One run: what is done at which point, under which policy, with how many workers."""
 
-    def __init__(self, kind, point, policy="hold", workers=1, faults=(), contacts=None, bug=None, until_taken=False):
+    def __init__(self, kind, point, policy="hold", workers=1, faults=(), contacts=None, bug=None, until_taken=False, at_server=False):
         self.kind, self.point, self.policy, self.workers, self.bug = kind, point, policy, workers, bug
+        self.at_server = at_server
         # A stopped worker goes on while somebody else hands over what it had claimed; with so few mails it is nothing else.
         self.until_taken = until_taken
         self.faults, self.contacts = list(faults), contacts or {"stop": 40}.get(kind, 120)
 
     def __str__(self):
-        return f"{self.kind:<6} {self.point:<8} {self.policy:<6} {self.workers} worker{'s' if self.workers > 1 else ' '}"
+        return (f"{self.kind:<6} {self.point:<8} {self.policy:<6} {self.workers} worker{'s' if self.workers > 1 else ' '}"
+                f"{'  at the server' if self.at_server else ''}")
 
     def run(self, postgres, folder):
         env = {"PLANTED_BUG": self.bug} if self.bug else {}
         crash = {"CRASH_AT": f"{self.point}:{NTH.get(self.point, 5)}" if self.kind == "kill" else f"{self.point}:{STOP_AT.get(self.point, 2)}:stop"}
         slow = ["dot:delay=4000:1000"] if self.kind == "stop" else []
-        at_server = self.kind in ("pause", "launch") and self.workers == 0
-        on = stage.Stage(postgres, folder, faults=self.faults + slow + SENDERS, workers=0, env=env,
-                         server_env={"CRASH_AT": f"{self.point}:1"} if at_server else None)
+        server_env = {"CRASH_AT": f"{self.point}:{NTH_AT_SERVER.get((self.kind, self.point), 1)}"} if self.at_server else None
+        on = stage.Stage(postgres, folder, faults=self.faults + slow + SENDERS, workers=0, env=env, server_env=server_env)
         try:
             return getattr(self, self.kind)(on, {} if self.kind == "none" else crash)
         finally:
@@ -60,7 +65,7 @@ class Cell:
         # Long enough for two chunks of a body, so that C5 is in its middle.
         body = "<p>" + "Hello {{ firstName }} " * 3500 + "</p>" if self.point == "C5" else "<p>Hello {{ firstName }}</p>"
         sent = audience.campaign(on, api, "t1", segment, "c1", contacts or self.contacts, policy=self.policy, body=body)
-        on.workers = [on.work(0, crash)] if self.workers else []
+        on.workers = [on.work(0, crash)]
         if launch:
             audience.launch(on, api, sent)
             if self.workers > 1:
@@ -74,6 +79,7 @@ class Cell:
         on.stop_workers()
         report = checker.check(on.sink_log, on.orders.path, on.postgres.url(on.database))
         left = list((on.folder / "state/journal").glob("*")) if (on.folder / "state/journal").exists() else []
+        report.check("I-TRANS", TRANS, on.unknown_steps())
         report.check("journals", "workers that end in order leave none", [str(path) for path in left])
         return report
 
@@ -115,8 +121,7 @@ class Cell:
 
     def launch(self, on, crash):
         """A launch whose process dies: repeated with the same key when a server died, gone on with when a worker did."""
-        if self.workers == 0:
-            self.workers = 1
+        if self.at_server:
             api, sent = self.begin(on, None, launch=False)
             return self.repeated(on, lambda key: audience.launch(on, api, sent, repeat=key))
         # More than two chunks of 50,000.
@@ -136,16 +141,21 @@ class Cell:
         odd = on.sql("""SELECT count(*) FROM (SELECT contact_no FROM segment_members EXCEPT SELECT contact_no FROM enrollments) AS missing""")
         report.check("I-LAUNCHM", "exactly the audience is enrolled", [] if odd == "0" else [f"{odd} are not enrolled"])
         enrolled, counted = on.sql("SELECT count(*) FROM enrollments"), on.sql("SELECT audience FROM campaign_counters")
+        report.check("I-TRANS", TRANS, on.unknown_steps())
         report.check("I-COUNT", "and counted once", [] if enrolled == counted == str(self.contacts) else [f"{enrolled}, counted {counted}"])
         report.numbers = {"doubt": 0}
         return report
 
     def pause(self, on, crash):
-        self.workers = 1
         api, sent = self.begin(on, None)
         stage.wait_until("the first mails", lambda: int(on.sql("SELECT count(*) FROM messages")) > 10, 60)
-        report = self.repeated(on, lambda key: audience.pause(on, api, sent, repeat=key), lambda: audience.resume(on, api, sent))
-        return report
+        return self.repeated(on, lambda key: audience.pause(on, api, sent, repeat=key), lambda: audience.resume(on, api, sent))
+
+    def resume(self, on, crash):
+        api, sent = self.begin(on, None)
+        stage.wait_until("the first mails", lambda: int(on.sql("SELECT count(*) FROM messages")) > 10, 60)
+        audience.pause(on, api, sent)
+        return self.repeated(on, lambda key: audience.resume(on, api, sent, repeat=key))
 
     def repeated(self, on, request, afterwards=lambda: None):
         """The request that kills its server, made again until it is answered."""
@@ -171,8 +181,12 @@ def cells(small):
     else:
         kills = [Cell("kill", point, policy, workers) for point in KILLS for policy in ("hold", "resend") for workers in (1, 3)]
         stops = [Cell("stop", point, policy, 3) for point in STOPS for policy in ("hold", "resend")]
-    others = [Cell("launch", "chunk", workers=0), Cell("launch", "chunk"), Cell("launch", "between"), Cell("pause", "barrier", workers=0)]
-    return stops + kills + others
+    requests = [("launch", "chunk"), ("launch", "answered"), ("pause", "barrier"), ("pause", "answered"), ("resume", "answered")]
+    settings = [("hold", 1)] if small else [(policy, workers) for policy in ("hold", "resend") for workers in (1, 3)]
+    at_server = [Cell(kind, point, policy, workers, at_server=True) for kind, point in requests for policy, workers in settings]
+    # Without a mail: neither policy nor a second worker has a part in it.
+    chunks = [Cell("launch", "chunk"), Cell("launch", "between")]
+    return stops + kills + at_server + chunks
 
 
 def play(all_cells, at_once, show=True):
@@ -181,7 +195,7 @@ def play(all_cells, at_once, show=True):
     postgres = stage.Postgres(place.path / "postgres")
     red = False
     try:
-        stage.migrated(postgres)
+        stage.migrated(postgres, traced=True)
 
         def run(numbered):
             number, cell = numbered
@@ -210,7 +224,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="the cells that CI runs")
     parser.add_argument("--only", help="points, with commas between")
-    parser.add_argument("--kind", help="kill, stop, launch or pause")
+    parser.add_argument("--kind", help="kill, stop, launch, pause or resume")
     parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 2) + 2, help="cells at the same time")
     args = parser.parse_args()
     chosen = [cell for cell in cells(args.small) if (not args.only or cell.point in args.only.split(","))

@@ -282,7 +282,7 @@ def stall(args):
             table("A pause while the mail server stands still", [("answer", f"{answer.status} with {answer.body['inFlight']} in flight"),
                   ("after", f"{(answer.answered - answer.called) / 1e9:.1f} s"), ("in flight after the server went on", 0 if shown else "some"),
                   ("in doubt, lost, twice", f"{report.numbers['doubt']}, {report.numbers['lost']}, {report.numbers['duplicate']}")])
-            return figures.red or answer.status != 202
+            return figures.red or answer.status != 202 or not answer.body["inFlight"]
         finally:
             on.end()
 

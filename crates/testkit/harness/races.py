@@ -16,8 +16,9 @@ class Mailbox(threading.Thread):
     def __init__(self, path):
         super().__init__(daemon=True)
         self.path, self.lock, self.ended = path, threading.Lock(), False
-        # Of mails that another follows: recipient and link in the order of their acceptance, None once used.
-        self.accepted, self.links, self.followed = 0, [], 0
+        # Of mails that another follows: recipient and link in the order of their acceptance, None once used. How far the next
+        # ones have come in that order, which is about theirs; who unsubscribed is passed over.
+        self.accepted, self.links, self.place, self.front, self.followed = 0, [], {}, 0, set()
         self.start()
 
     def run(self):
@@ -37,16 +38,19 @@ class Mailbox(threading.Thread):
                         with self.lock:
                             self.accepted += 1
                             if event["subject"] == "s1":
+                                self.place[event["to"]] = len(self.links)
                                 self.links.append((event["to"], event["unsubscribe"]))
-                            else:
-                                self.followed += 1
+                            elif event["to"] in self.place:
+                                index = self.place[event["to"]]
+                                self.followed.add(index)
+                                self.front = max(self.front, index + 1)
 
-    def take(self, rng, ahead=40):
-        """A recipient whose next mail is about to begin (they go out in the order of the first ones), and the path of the
-        link in their first; None when there is none now."""
+    def take(self, rng, ahead=16):
+        """A recipient whose next mail is about to begin, about as many as are claimed ahead, and the path of the link in their
+        first; None when there is none now."""
         with self.lock:
-            front = range(self.followed, min(self.followed + ahead, len(self.links)))
-            unused = [index for index in front if self.links[index]]
+            front = range(max(0, self.front - ahead), min(self.front + ahead, len(self.links)))
+            unused = [index for index in front if self.links[index] and index not in self.followed]
             if not unused:
                 return None
             index = rng.choice(unused)

@@ -1,11 +1,12 @@
 //! Watching what the code does to deliveries and enrollments, and comparing each step with the tables of the domain.
 //!
 //! Triggers, which exist in tests only, write down every change of a row in the order in which the rows' locks let them happen.
-//! The product knows nothing of it. A transaction that is rolled back takes its trace with it.
+//! The product knows nothing of it. A transaction that is rolled back takes its trace with it. The harnesses do the same with
+//! the program `trace-check`.
 
 use crate::database::TestDatabase;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, CChar, Integer, SmallInt, Text};
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use muster_domain::model::delivery::{DeliveryState, Epoch};
 use muster_domain::model::enrollment::{ExitReason, Standing};
@@ -35,40 +36,57 @@ pub async fn watch(database: &TestDatabase) {
 /// # Panics
 /// When the trace cannot be read.
 pub async fn seen(database: &TestDatabase) -> Seen {
-    let rows: Result<Vec<TraceRow>, _> =
-        diesel::sql_query("SELECT * FROM trace ORDER BY seq").load(&mut database.connect().await).await;
-    let rows = rows.unwrap_or_else(|error| panic!("trace: {error}"));
-    let mut check = Check::default();
-    for row in &rows {
-        check.look_at(row);
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
     }
-    check.end()
+    let lines: Result<Vec<Line>, _> = diesel::sql_query(LINES).load(&mut database.connect().await).await;
+    let lines = lines.unwrap_or_else(|error| panic!("trace: {error}"));
+    judge(lines.into_iter().map(|Line { line }| line)).unwrap_or_else(|line| panic!("no line of a trace: {line}"))
 }
 
-const WATCH: &str = r#"
+/// Compares a trace with the tables: the lines that [`LINES`] gives.
+///
+/// # Errors
+/// The first line that is none.
+pub fn judge(lines: impl Iterator<Item = String>) -> Result<Seen, String> {
+    let mut check = Check::default();
+    for line in lines {
+        check.look_at(&TraceRow::parse(&line).ok_or(line)?);
+    }
+    Ok(check.end())
+}
+
+/// What was written down, a line for each change, in order.
+pub const LINES: &str = "SELECT concat_ws(',', seq, place, op, tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends) \
+    AS line FROM trace ORDER BY seq";
+
+/// Has every change written down from now on, by whoever owns the tables.
+pub const WATCH: &str = r#"
 CREATE TABLE trace (
-    seq bigint GENERATED ALWAYS AS IDENTITY, place text, op text, campaign_no int, contact_no bigint, step smallint, pass int,
+    seq bigint GENERATED ALWAYS AS IDENTITY, place text, op text, tenant_no int, campaign_no int, contact_no bigint, step smallint, pass int,
     state "char", epoch int, attempts smallint, resends smallint);
-INSERT INTO trace (place, op, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
-    SELECT 'outbox', 'FOUND', campaign_no, contact_no, step, pass, state, epoch, attempts, resends FROM outbox
+INSERT INTO trace (place, op, tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
+    SELECT 'outbox', 'FOUND', tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends FROM outbox
     UNION ALL
-    SELECT 'messages', 'FOUND', campaign_no, contact_no, step, pass, state, epoch, attempts, resends FROM messages
+    SELECT 'messages', 'FOUND', tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends FROM messages
     UNION ALL
-    SELECT 'enrollments', 'FOUND', campaign_no, contact_no, 0::smallint, 0, status, 0, 0::smallint, 0::smallint FROM enrollments;
+    SELECT 'enrollments', 'FOUND', tenant_no, campaign_no, contact_no, 0::smallint, 0, status, 0, 0::smallint, 0::smallint FROM enrollments;
 CREATE FUNCTION trace_delivery() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE r record;
 BEGIN
     IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
-    INSERT INTO trace (place, op, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
-        VALUES (TG_TABLE_NAME, TG_OP, r.campaign_no, r.contact_no, r.step, r.pass, r.state, r.epoch, r.attempts, r.resends);
+    INSERT INTO trace (place, op, tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
+        VALUES (TG_TABLE_NAME, TG_OP, r.tenant_no, r.campaign_no, r.contact_no, r.step, r.pass, r.state, r.epoch, r.attempts, r.resends);
     RETURN NULL;
 END $$;
 CREATE FUNCTION trace_enrollment() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE r record;
 BEGIN
     IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
-    INSERT INTO trace (place, op, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
-        VALUES (TG_TABLE_NAME, TG_OP, r.campaign_no, r.contact_no, 0, 0, r.status, 0, 0, 0);
+    INSERT INTO trace (place, op, tenant_no, campaign_no, contact_no, step, pass, state, epoch, attempts, resends)
+        VALUES (TG_TABLE_NAME, TG_OP, r.tenant_no, r.campaign_no, r.contact_no, 0, 0, r.status, 0, 0, 0);
     RETURN NULL;
 END $$;
 CREATE TRIGGER trace_rows AFTER INSERT OR DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION trace_delivery();
@@ -84,33 +102,42 @@ CREATE TRIGGER trace_changes AFTER UPDATE ON enrollments FOR EACH ROW WHEN (OLD.
     EXECUTE FUNCTION trace_enrollment();
 "#;
 
-#[derive(Debug, QueryableByName)]
+#[derive(Debug)]
 struct TraceRow {
-    #[diesel(sql_type = BigInt)]
     seq: i64,
-    #[diesel(sql_type = Text)]
     place: String,
-    #[diesel(sql_type = Text)]
     op: String,
-    #[diesel(sql_type = Integer)]
+    tenant_no: i32,
     campaign_no: i32,
-    #[diesel(sql_type = BigInt)]
     contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
     step: i16,
-    #[diesel(sql_type = Integer)]
     pass: i32,
-    #[diesel(sql_type = CChar)]
     state: u8,
-    #[diesel(sql_type = Integer)]
     epoch: i32,
-    #[diesel(sql_type = SmallInt)]
     attempts: i16,
-    #[diesel(sql_type = SmallInt)]
     resends: i16,
 }
 
 impl TraceRow {
+    fn parse(line: &str) -> Option<Self> {
+        let mut cells = line.trim_end().split(',');
+        let row = Self {
+            seq: cell(&mut cells)?,
+            place: cell(&mut cells)?,
+            op: cell(&mut cells)?,
+            tenant_no: cell(&mut cells)?,
+            campaign_no: cell(&mut cells)?,
+            contact_no: cell(&mut cells)?,
+            step: cell(&mut cells)?,
+            pass: cell(&mut cells)?,
+            state: *cells.next()?.as_bytes().first()?,
+            epoch: cell(&mut cells)?,
+            attempts: cell(&mut cells)?,
+            resends: cell(&mut cells)?,
+        };
+        cells.next().is_none().then_some(row)
+    }
+
     fn mark(&self) -> Option<DeliveryMark> {
         let state = match (self.place.as_str(), self.state) {
             ("outbox", b'p') => DeliveryState::Pending,
@@ -134,14 +161,18 @@ impl TraceRow {
     }
 }
 
-type Delivery = (i32, i64, i16, i32);
+fn cell<'a, T: std::str::FromStr>(cells: &mut impl Iterator<Item = &'a str>) -> Option<T> {
+    cells.next()?.parse().ok()
+}
+
+type Delivery = (i32, i32, i64, i16, i32);
 
 #[derive(Default)]
 struct Check {
     seen: Seen,
     /// Where each delivery stands, and whether its row is between the two tables.
     deliveries: BTreeMap<Delivery, (DeliveryMark, bool)>,
-    enrollments: BTreeMap<(i32, i64), Standing>,
+    enrollments: BTreeMap<(i32, i32, i64), Standing>,
 }
 
 impl Check {
@@ -150,13 +181,13 @@ impl Check {
     }
 
     fn unknown(&mut self, row: &TraceRow, what: impl std::fmt::Display) {
-        let TraceRow { seq, place, op, campaign_no, contact_no, step, pass, .. } = row;
-        let key = format!("campaign {campaign_no}, contact {contact_no}, step {step}, pass {pass}");
+        let TraceRow { seq, place, op, tenant_no, campaign_no, contact_no, step, pass, .. } = row;
+        let key = format!("tenant {tenant_no}, campaign {campaign_no}, contact {contact_no}, step {step}, pass {pass}");
         self.seen.unknown.push(format!("#{seq}, {op} in {place}, {key}: {what}"));
     }
 
     fn delivery(&mut self, row: &TraceRow) {
-        let key = (row.campaign_no, row.contact_no, row.step, row.pass);
+        let key = (row.tenant_no, row.campaign_no, row.contact_no, row.step, row.pass);
         let Some(after) = row.mark() else { return self.unknown(row, "no such state") };
         let before = self.deliveries.get(&key).copied();
         match (row.op.as_str(), before) {
@@ -187,7 +218,7 @@ impl Check {
     }
 
     fn enrollment(&mut self, row: &TraceRow) {
-        let key = (row.campaign_no, row.contact_no);
+        let key = (row.tenant_no, row.campaign_no, row.contact_no);
         let Some(after) = row.standing() else { return self.unknown(row, "no such standing") };
         if row.op == "DELETE" {
             return self.unknown(row, "enrollments are kept");

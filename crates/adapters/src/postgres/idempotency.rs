@@ -117,6 +117,8 @@ impl IdempotencyRepo for PgUnit {
     }
 
     async fn store(&mut self, key: &str, fingerprint: [u8; 32], answer: &StoredAnswer) -> StoreResult<()> {
+        #[cfg(feature = "fault-injection")]
+        self.answers();
         let of = self.of();
         let status = i16::try_from(answer.status).map_err(super::internal)?;
         diesel::insert_into(stored::table)

@@ -36,6 +36,9 @@ pub struct PgUnit {
     /// What the commit posts, and as much of it as there was at the savepoint.
     entries: Entries,
     saved: Entries,
+    /// Whether the commit makes an answer known that a repeated request gets.
+    #[cfg(feature = "fault-injection")]
+    answers: bool,
 }
 
 enum State {
@@ -51,7 +54,23 @@ type Entries = BTreeMap<CampaignNo, BookEntries>;
 impl PgUnit {
     /// A transaction under `role` that is still to be opened.
     pub(crate) fn new(store: PgStore, role: Role, of: Workspace) -> Self {
-        Self { store, role, state: State::Unopened, of, now: None, entries: Entries::new(), saved: Entries::new() }
+        Self {
+            store,
+            role,
+            state: State::Unopened,
+            of,
+            now: None,
+            entries: Entries::new(),
+            saved: Entries::new(),
+            #[cfg(feature = "fault-injection")]
+            answers: false,
+        }
+    }
+
+    /// The answer to the request was stored.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fn answers(&mut self) {
+        self.answers = true;
     }
 
     /// The connection, under the application's role and the tenant of [`PgUnit::of`].
@@ -194,7 +213,14 @@ impl UnitOfWork for PgUnit {
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {
         let posted = self.post_entries().await;
         match (self.state, posted) {
-            (State::Open(tx), Ok(())) => tx.commit().await,
+            (State::Open(tx), Ok(())) => {
+                let committed = tx.commit().await;
+                #[cfg(feature = "fault-injection")]
+                if self.answers && committed.is_ok() {
+                    crate::faults::point("answered");
+                }
+                committed
+            }
             (State::Open(tx), Err(error)) => {
                 let _ = tx.rollback().await;
                 Err(error)

@@ -1,7 +1,7 @@
 //! `AUTH PLAIN` and `AUTH LOGIN`.
 
 use super::conversation::{Conversation, Next};
-use super::record::{Decision, Verb};
+use super::record::Verb;
 use super::words::decode;
 use std::io;
 
@@ -21,9 +21,13 @@ impl Conversation {
             _ => Default::default(),
         };
         let right = given == account;
-        let decision = if right { Decision::Accepted } else { Decision::Refused };
-        self.note(Verb::Auth, at_ns, "", decision, true);
-        self.answer(if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong" }, extra).await
+        let reply = if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong" };
+        if right {
+            self.accept(Verb::Auth, at_ns, "");
+        } else {
+            self.refuse(Verb::Auth, at_ns, "", Some(reply));
+        }
+        self.answer(reply, extra).await
     }
 
     async fn ask(&mut self, question: &str) -> io::Result<String> {

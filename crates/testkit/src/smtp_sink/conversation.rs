@@ -1,7 +1,7 @@
 //! One connection, from the greeting to its end.
 
 use super::Shared;
-use super::record::{Decision, Event, Verb, monotonic_ns};
+use super::record::{Decision, Event, Verb, code, monotonic_ns};
 use super::script::{Act, At};
 use super::wire::{Octets, Wire};
 use super::words::{path, recognise};
@@ -51,6 +51,7 @@ pub(super) async fn hold(tcp: TcpStream, number: u64, shared: Arc<Shared>) {
         letter: None,
         decision: Decision::Accepted,
         replied: false,
+        code: None,
     };
     shared.log.event(event);
 }
@@ -93,7 +94,7 @@ impl Conversation {
             Scripted::Done(next) => Ok(next),
             Scripted::HangUp => Ok(Next::Hang),
             Scripted::Behave(extra) => {
-                self.note(Verb::Connect, at_ns, "", Decision::Accepted, true);
+                self.accept(Verb::Connect, at_ns, "");
                 self.answer("220 sink.test ESMTP", extra).await
             }
         }
@@ -110,13 +111,15 @@ impl Conversation {
         }
         let Some(at) = at else {
             self.shared.log.violation(|v| v.order += 1);
-            self.note(Verb::Unknown, at_ns, &line, Decision::Refused, true);
-            return self.answer("500 5.5.2 what?", None).await;
+            let reply = "500 5.5.2 what?";
+            self.refuse(Verb::Unknown, at_ns, &line, Some(reply));
+            return self.answer(reply, None).await;
         };
         if verb == Verb::Rcpt {
             self.to = path(argument);
         }
-        let detail = if matches!(verb, Verb::Mail | Verb::Rcpt) { argument } else { "" };
+        let telling = matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Ehlo | Verb::Helo);
+        let detail = if telling { argument } else { "" };
         let extra = match self.scripted(at, verb, at_ns, detail).await? {
             Scripted::Done(next) => {
                 if verb == Verb::Rcpt {
@@ -129,7 +132,7 @@ impl Conversation {
         };
         match self.refusal(verb, argument) {
             Some(reply) => {
-                self.note(verb, at_ns, detail, Decision::Refused, true);
+                self.refuse(verb, at_ns, detail, Some(reply));
                 self.answer(reply, extra).await
             }
             None => self.comply(verb, argument, at_ns, detail, extra).await,
@@ -168,7 +171,7 @@ impl Conversation {
         if verb == Verb::Auth {
             return self.auth(argument, at_ns, extra).await;
         }
-        self.note(verb, at_ns, detail, Decision::Accepted, true);
+        self.accept(verb, at_ns, detail);
         match verb {
             Verb::Ehlo => {
                 (self.from, self.to) = (None, None);
@@ -229,7 +232,7 @@ impl Conversation {
         match self.shared.rules.consult(at, &recipient) {
             // A body is dropped in its middle; anything else there lets the rest of it in.
             Some(Act::Drop) if at == At::Body => {
-                self.note(verb, at_ns, detail, Decision::Refused, false);
+                self.refuse(verb, at_ns, detail, None);
                 Ok(Scripted::HangUp)
             }
             None => Ok(Scripted::Behave(None)),
@@ -240,8 +243,12 @@ impl Conversation {
             }
             Some(Act::AcceptThenDrop) => Ok(Scripted::HangUp),
             Some(act) => {
-                let replied = !matches!(act, Act::Drop | Act::Stall | Act::StallFor(_));
-                self.note(verb, at_ns, detail, Decision::Refused, replied);
+                let reply = match &act {
+                    Act::Drop | Act::Stall | Act::StallFor(_) => None,
+                    Act::Reply(line) => Some(line.as_str()),
+                    _ => Some("no reply that anybody could read"),
+                };
+                self.refuse(verb, at_ns, detail, reply);
                 Ok(Scripted::Done(self.misbehave(&act).await?))
             }
         }
@@ -278,9 +285,25 @@ impl Conversation {
         Ok(if line.starts_with("421") { Next::Hang } else { Next::GoOn })
     }
 
-    pub(super) fn note(&self, verb: Verb, at_ns: u64, detail: &str, decision: Decision, replied: bool) {
-        let event =
-            Event { at_ns, connection: self.number, verb, detail: detail.to_owned(), letter: None, decision, replied };
-        self.shared.log.event(event);
+    pub(super) fn accept(&self, verb: Verb, at_ns: u64, detail: &str) {
+        self.note(verb, at_ns, detail, Decision::Accepted, Some("2"));
+    }
+
+    /// `reply` is what it is refused with, or nothing where there is no reply.
+    pub(super) fn refuse(&self, verb: Verb, at_ns: u64, detail: &str, reply: Option<&str>) {
+        self.note(verb, at_ns, detail, Decision::Refused, reply);
+    }
+
+    fn note(&self, verb: Verb, at_ns: u64, detail: &str, decision: Decision, reply: Option<&str>) {
+        self.shared.log.event(Event {
+            at_ns,
+            connection: self.number,
+            verb,
+            detail: detail.to_owned(),
+            letter: None,
+            decision,
+            replied: reply.is_some(),
+            code: reply.and_then(code),
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! What comes after 354, and what becomes of it.
 
 use super::conversation::{Conversation, Next, Scripted};
-use super::record::{Decision, Event, Letter, Message, Verb, headers, monotonic_ns};
+use super::record::{Decision, Event, Letter, Message, Verb, code, headers, monotonic_ns};
 use super::script::{Act, At};
 use super::wire::Body;
 use super::words::hex;
@@ -50,7 +50,7 @@ impl Conversation {
         if let Some(Act::Delay(time)) = act {
             tokio::time::sleep(time).await;
         }
-        self.keep(at_ns, body, accept, reply.is_some());
+        self.keep(at_ns, body, accept, reply.as_deref());
         (self.from, self.to) = (None, None);
         match (reply, act) {
             (Some(line), act) => {
@@ -63,7 +63,7 @@ impl Conversation {
     }
 
     /// Writes the message down, if it is accepted, and the event.
-    fn keep(&self, at_ns: u64, body: Body, accept: bool, replied: bool) {
+    fn keep(&self, at_ns: u64, body: Body, accept: bool, reply: Option<&str>) {
         let sha256 = hex(&Sha256::digest(&body.data));
         let headers = headers(&body.data);
         let header = |wanted: &str| {
@@ -96,7 +96,8 @@ impl Conversation {
             detail: message_id,
             letter: Some(letter),
             decision: if accept { Decision::Accepted } else { Decision::Refused },
-            replied,
+            replied: reply.is_some(),
+            code: reply.filter(|_| !accept).and_then(code),
         });
     }
 }

@@ -49,14 +49,21 @@ pub struct Event {
     pub connection: u64,
     /// What.
     pub verb: Verb,
-    /// The argument of `MAIL` and `RCPT`; the `Message-ID` at [`Verb::Dot`].
+    /// The argument of `MAIL`, `RCPT`, `EHLO` and `HELO`; the `Message-ID` at [`Verb::Dot`].
     pub detail: String,
     /// At [`Verb::Dot`]: the message.
     pub letter: Option<Letter>,
     /// What was decided.
     pub decision: Decision,
-    /// Whether a reply was written.
+    /// Whether a reply was written. When it could not be, the connection ends with that error next.
     pub replied: bool,
+    /// The code of the reply, where it is a refusal.
+    pub code: Option<u16>,
+}
+
+/// The code of a reply, if it has one.
+pub(super) fn code(reply: &str) -> Option<u16> {
+    reply.get(..3)?.parse().ok()
 }
 
 /// A message as it came, accepted or not.
@@ -240,7 +247,7 @@ impl Log {
 /// An event as a line of the log: a JSON object and a line feed.
 ///
 /// `at` is CLOCK_MONOTONIC in nanoseconds when it came, `written` when it was decided, right before any reply; `connection` counts from 1, `verb` is the name of a [`Verb`], `accepted` the
-/// decision, `replied` whether a reply was written. A `Dot` has the message besides: `messageId`, `delivery` (its local
+/// decision, `replied` whether a reply was written, `code` that of a refusal. A `Dot` has the message besides: `messageId`, `delivery` (its local
 /// part), `from`, `to`, `subject`, `unsubscribe` and `sha256`; every other verb has `detail`. Between them stand lines with
 /// the verb `Violation`, whose `detail` counts what clients did so far that RFC 5321 forbids.
 pub fn log_line(event: &Event) -> String {
@@ -248,6 +255,9 @@ pub fn log_line(event: &Event) -> String {
         "at": event.at_ns, "written": monotonic_ns(), "connection": event.connection,
         "verb": format!("{:?}", event.verb), "replied": event.replied, "accepted": event.decision == Decision::Accepted,
     });
+    if let Some(code) = event.code {
+        line["code"] = json!(code);
+    }
     if let Some(letter) = &event.letter {
         line["messageId"] = json!(event.detail);
         line["delivery"] = json!(event.detail.split('@').next());
