@@ -40,7 +40,8 @@ pub enum TransportError {
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait MailTransport: Send + Sync {
-    /// A greeted and authenticated session, fresh or reused; waits no longer than the connect timeouts.
+    /// A greeted and authenticated session, fresh or reused. Each phase has its own timeout, so that a server which stands still
+    /// is waited for for a minute or two.
     async fn session(&self) -> Result<Box<dyn MailSession>, TransportError>;
     /// At how many sessions at once this transport works best.
     fn sessions_at_most(&self) -> usize;

@@ -16,6 +16,7 @@ mod handover;
 mod leases;
 mod left_out;
 mod line;
+mod opening;
 mod patience;
 mod piles;
 mod places;

@@ -1,9 +1,9 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
 use super::alone::{Alone, Within};
+use super::opening::open;
 use super::patience::Patience;
 use super::places::{Place, Places, Waits};
-use futures::future::join_all;
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::transport::{MailSession, MailTransport, TransportError};
 use std::collections::BTreeMap;
@@ -36,6 +36,12 @@ pub(super) struct Lent {
     /// Dropped first: the connection is back before somebody else may take one.
     pub(super) session: Box<dyn MailSession>,
     _place: Place,
+}
+
+impl Lent {
+    pub(super) fn of(session: Box<dyn MailSession>, place: Place) -> Self {
+        Self { session, _place: place }
+    }
 }
 
 impl Sessions {
@@ -72,19 +78,8 @@ impl Sessions {
         let first = stop.run_until_cancelled(waits.place()).await?;
         let taken = self.gather(first, wanted).await;
         drop(waits);
-        let opened = join_all(
-            taken
-                .into_iter()
-                .map(|place| async { self.transport.session().await.map(|session| Lent { session, _place: place }) }),
-        )
-        .await;
-        let mut trouble = None;
-        let sessions: Vec<Lent> =
-            opened.into_iter().filter_map(|one| one.map_err(|error| trouble = Some(error)).ok()).collect();
-        Some(match trouble {
-            Some(error) if sessions.is_empty() => Err(error),
-            _ => Ok(Hand { sessions, alone }),
-        })
+        let opened = stop.run_until_cancelled(open(&self.transport, taken)).await?;
+        Some(opened.map(|sessions| Hand { sessions, alone }))
     }
 
     /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way and comes

@@ -1,7 +1,9 @@
 //! What a begin gets of the sessions there are, and how long it waits for it.
 
 use super::*;
+use crate::deliver::opening::TOGETHER;
 use crate::deliver::patience::WITHOUT;
+use async_trait::async_trait;
 use futures::FutureExt;
 use muster_domain::model::ids::CampaignNo;
 use muster_domain::ports::transport::{MockMailSession, MockMailTransport};
@@ -192,4 +194,57 @@ async fn what_is_wanted_is_asked_for_after_the_begin_before_it() {
     wanted.store(0, Ordering::Relaxed);
     drop(first.alone);
     assert_eq!(second.await.unwrap().ok().unwrap().sessions.len(), 0);
+}
+
+/// A server that greets each connection after a time of its own.
+struct Slow {
+    greets_after: Vec<Duration>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl MailTransport for Slow {
+    async fn session(&self) -> Result<Box<dyn MailSession>, TransportError> {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(self.greets_after[number % self.greets_after.len()]).await;
+        Ok(Box::new(MockMailSession::new()))
+    }
+
+    fn sessions_at_most(&self) -> usize {
+        self.greets_after.len()
+    }
+}
+
+fn slow(greets_after: impl IntoIterator<Item = u64>) -> Sessions {
+    let greets_after = greets_after.into_iter().map(Duration::from_secs).collect();
+    Sessions::of(Arc::new(Slow { greets_after, asked: AtomicUsize::new(0) }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_greets_some_late_is_sent_to_by_the_others_meanwhile() {
+    let sessions = slow([2, 2, 30, 30]);
+    let begun = Instant::now();
+    let first = taken(&sessions, campaign(1, 1), 4).await;
+    assert_eq!(first.len(), 2);
+    assert!(begun.elapsed() <= Duration::from_secs(2) + TOGETHER * 2, "{:?}", begun.elapsed());
+    // Those that are still being opened keep their places: nobody asks the server for more than there may be.
+    let stop = never();
+    let mut more = Box::pin(sessions.take(campaign(1, 2), || 4, &stop));
+    assert!(more.as_mut().now_or_never().is_none());
+    // Nobody waits for what is open too late, and its place is free then.
+    assert_eq!(more.await.unwrap().ok().unwrap().sessions.len(), 2);
+    assert!(begun.elapsed() >= Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_server_that_does_not_greet() {
+    let (sessions, stop) = (slow([30, 30]), never());
+    let begun = Instant::now();
+    let (hand, ()) = futures::join!(sessions.take(campaign(1, 1), || 2, &stop), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    });
+    assert!(hand.is_none());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(taken(&sessions, campaign(1, 1), 2).await.len(), 2, "their places are free again");
 }
