@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 /// After this many messages a connection is closed: servers count, and some refuse the next.
@@ -110,11 +110,12 @@ impl Pool {
         }
     }
 
-    /// Takes back a connection that is ready for its next message.
-    pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection) {
+    /// Takes back a connection that is ready for its next message, and then the right to have one: that goes to nobody else
+    /// while the server still counts this one.
+    pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection, permit: OwnedSemaphorePermit) {
         let Ok(runtime) = Handle::try_current() else { return };
         if connection.messages >= MESSAGES_AT_MOST {
-            runtime.spawn(connection.quit(self.limits));
+            runtime.spawn(quit(connection, self.limits, permit));
             return;
         }
         connection.idle_since = Instant::now();
@@ -136,6 +137,12 @@ impl Pool {
     }
 }
 
+/// Says good-bye; the right to have a connection comes free after it.
+async fn quit(connection: Connection, limits: PhaseTimeouts, permit: OwnedSemaphorePermit) {
+    connection.quit(limits).await;
+    drop(permit);
+}
+
 /// Closes connections as they grow old; ends with the last of them, or with the pool.
 async fn sweep(pool: Weak<Pool>, every: Duration) {
     loop {
@@ -143,7 +150,10 @@ async fn sweep(pool: Weak<Pool>, every: Duration) {
         let Some(pool) = pool.upgrade() else { return };
         let (old, more) = pool.take_old();
         for connection in old {
-            connection.quit(pool.limits).await;
+            // When all sessions are lent meanwhile there is no time for a good-bye: it is closed.
+            if let Ok(permit) = Arc::clone(&pool.permits).try_acquire_owned() {
+                quit(connection, pool.limits, permit).await;
+            }
         }
         if !more {
             return;

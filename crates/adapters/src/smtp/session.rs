@@ -25,12 +25,12 @@ pub(super) struct SmtpSession {
     standing: Standing,
     pool: Arc<Pool>,
     /// Given back after the connection, so that there are never more connections than sessions.
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl SmtpSession {
     pub(super) fn new(connection: Connection, pool: Arc<Pool>, permit: OwnedSemaphorePermit) -> Self {
-        Self { connection: Some(connection), standing: Standing::Ready, pool, _permit: permit }
+        Self { connection: Some(connection), standing: Standing::Ready, pool, permit: Some(permit) }
     }
 
     async fn settle(&mut self, afterwards: Afterwards) {
@@ -97,8 +97,9 @@ impl MailSession for SmtpSession {
 
 impl Drop for SmtpSession {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take().filter(|_| self.standing == Standing::Ready) {
-            self.pool.give_back(connection);
+        let ready = self.connection.take().filter(|_| self.standing == Standing::Ready);
+        if let (Some(connection), Some(permit)) = (ready, self.permit.take()) {
+            self.pool.give_back(connection, permit);
         }
     }
 }

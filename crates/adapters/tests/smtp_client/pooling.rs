@@ -5,7 +5,11 @@ use muster_adapters::smtp::PhaseTimeouts;
 use muster_domain::model::delivery::SendOutcome;
 use muster_domain::ports::transport::{MailTransport, TransportError};
 use muster_testkit::smtp_sink::{Act, At, Rule, Script, SmtpSink, Verb, Violations};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -193,4 +197,45 @@ async fn a_connection_that_was_idle_for_a_while_is_asked_before_it_is_lent() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(is_sent(&send(&transport, &message("a@x.test", b"x\r\n"), &Remembering::default()).await));
     assert_eq!((sink.count(Verb::Noop), sink.count(Verb::Connect)), (2, 2));
+}
+
+/// A server that takes its time to part; how many connections it had at most at once.
+async fn server_that_parts_slowly(listener: TcpListener, open: Arc<AtomicUsize>, most: Arc<AtomicUsize>) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        let now = open.fetch_add(1, Ordering::SeqCst) + 1;
+        most.fetch_max(now, Ordering::SeqCst);
+        let open = Arc::clone(&open);
+        tokio::spawn(async move {
+            let (reading, mut writing) = tcp.into_split();
+            let mut lines = BufReader::new(reading).lines();
+            let mut reply: &[u8] = b"220 mx.test\r\n";
+            while writing.write_all(reply).await.is_ok() {
+                let Ok(Some(line)) = lines.next_line().await else { break };
+                reply = match line.split([' ', ':']).next().unwrap_or_default() {
+                    "EHLO" | "MAIL" | "RCPT" | "." => b"250 2.0.0 ok\r\n",
+                    "DATA" => b"354 go on\r\n",
+                    "QUIT" => {
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        break;
+                    }
+                    _ => b"",
+                };
+            }
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_had_its_messages_is_counted_until_it_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let transport = transport_to(&format!("smtp://{}?sessions=1", listener.local_addr().unwrap()), transport_limits());
+    let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let server = tokio::spawn(server_that_parts_slowly(listener, open, Arc::clone(&most)));
+    for n in 0..=500 {
+        let sent = send(&transport, &message(&format!("{n}@x.test"), b"x\r\n"), &Remembering::default()).await;
+        assert!(is_sent(&sent), "{n}: {sent:?}");
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    server.abort();
 }
