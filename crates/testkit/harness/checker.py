@@ -218,8 +218,9 @@ class Faults:
         return self.open_at(attempt, self.of[attempt.process])
 
     def stood_still(self, attempt):
-        """Whether its process was stopped meanwhile: the others cannot know what it will do, and it may go on to the end."""
-        return self.between(attempt.begin, attempt.last, self.stops[attempt.process])
+        """Whether its process was stopped meanwhile, or before it can have written down how it ended: the others do not know
+        what it knows, nor what it will do."""
+        return self.between(attempt.begin, attempt.last + NEAR, self.stops[attempt.process])
 
     def cut(self, attempt):
         """Whether connections to the mail server were cut while it was open."""

@@ -183,9 +183,12 @@ struct TakenRow {
     step: i16,
     #[diesel(sql_type = Integer)]
     pass: i32,
+    #[diesel(sql_type = Integer)]
+    epoch: i32,
 }
 
-/// Turns claims into sends; only those that are still of their epoch.
+/// Turns claims into sends; only those that are still of their epoch. A batch may have two claims of one delivery: a process
+/// that stood still for longer than a lease has its old one in hand when it claims again.
 async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt]) -> StoreResult<Vec<Attempt>> {
     if going.is_empty() {
         return Ok(Vec::new());
@@ -196,11 +199,11 @@ async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt])
                    FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
                    AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
                WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
-               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c' RETURNING o.contact_no, o.step, o.pass";
+               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c' RETURNING o.contact_no, o.step, o.pass, o.epoch";
     let rows: Vec<TakenRow> =
         bind_attempts(prepared(sql), key, going).bind::<BigInt, _>(lease_ms()).get_results(conn).await.store()?;
-    let taken: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass)).collect();
-    let is_taken = |attempt: &Attempt| taken.contains(&(attempt.key.contact.0, attempt.key.step.0, attempt.key.pass.0));
+    let taken: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass, row.epoch)).collect();
+    let is_taken = |Attempt { key, epoch }: &Attempt| taken.contains(&(key.contact.0, key.step.0, key.pass.0, epoch.0));
     Ok(going.iter().filter(|attempt| is_taken(attempt)).copied().collect())
 }
 

@@ -60,6 +60,32 @@ async fn an_old_claim_changes_nothing_of_a_newer_one() {
     queue.assert_books().await;
 }
 
+/// A process that stood still for longer than a lease has its old claims in hand when it claims again, and may begin both at once.
+#[tokio::test]
+async fn of_two_claims_of_a_delivery_in_one_begin_only_the_newer_begins() {
+    for newer_first in [false, true] {
+        let queue = MailQueue::of(2).await;
+        let store = queue.store();
+        let mut batch = claim(&store, queue.key, 2).await;
+        expire_leases(&queue).await;
+        store.reap(&RetryPolicy::default()).await.unwrap();
+        let newer = claim(&store, queue.key, 2).await;
+        let mut expected: Vec<Attempt> = newer.iter().map(|letter| letter.claimed.attempt).collect();
+        batch.extend(newer);
+        if newer_first {
+            batch.reverse();
+        }
+        let mut counter = Counter::default();
+        let beginnings: Vec<_> = batch.iter().map(beginning).collect();
+        let mut report = store.begin(queue.key, &beginnings, &mut counter).await.unwrap();
+        for attempts in [&mut report.begun, &mut counter.asked, &mut expected] {
+            attempts.sort_by_key(|attempt| attempt.key);
+        }
+        assert_eq!((&report.begun, &counter.asked), (&expected, &expected));
+        assert_eq!(queue.text("SELECT string_agg(attempts::text, ',') FROM outbox").await, "1,1");
+    }
+}
+
 #[tokio::test]
 async fn recording_the_same_outcome_again_changes_nothing() {
     for outcome in [sent(), failed(true), retry(), in_doubt()] {
