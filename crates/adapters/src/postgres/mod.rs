@@ -36,12 +36,14 @@ mod feedback;
 mod hooks;
 mod idempotency;
 mod keys;
+mod language;
 mod readiness;
 mod segments;
 mod suppressions;
 mod tenancy;
 mod time_lapse;
 
+pub use language::foreign_messages;
 pub use migrate::{MigrateError, MigrateReport, migrate, pending_migrations};
 pub use pool::{PgStore, PoolOptions};
 pub use time_lapse::{TimeInUse, TimeLapseError, begin_time_lapse, time_in_use};

@@ -6,7 +6,7 @@ use crate::config::{ConfigProblems, PublicUrl, Surroundings, unknown_variables};
 use crate::listening;
 use muster_adapters::embedded::installed_major;
 use muster_adapters::postgres::recount::recount;
-use muster_adapters::postgres::{MigrateError, pending_migrations};
+use muster_adapters::postgres::{MigrateError, foreign_messages, pending_migrations};
 use muster_adapters::smtp::{SmtpConfig, SmtpTransport};
 use muster_domain::ports::transport::MailTransport;
 use secrecy::SecretString;
@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const DATABASE: &str = "Database";
 const MIGRATIONS: &str = "Migrations";
+const MESSAGES: &str = "Messages";
 const FIGURES: &str = "Figures";
 const MAIL: &str = "Mail server";
 const STATE: &str = "State folder";
@@ -92,6 +93,9 @@ async fn database(args: &DoctorArgs) -> Vec<Check> {
         Err(reason) => return vec![Check::bad(DATABASE, reason, mend)],
     };
     let mut checks = reach_database(&url).await;
+    if checks.first().is_some_and(|reached| reached.verdict == Verdict::Good) {
+        checks.push(messages(&url).await);
+    }
     if args.recount && checks.iter().all(|check| check.verdict == Verdict::Good) {
         checks.push(count_again(&url).await);
     }
@@ -130,6 +134,23 @@ async fn reach_database(url: &SecretString) -> Vec<Check> {
         Ok(Ok(pending)) => {
             vec![good(), Check::bad(MIGRATIONS, format!("{} to apply", pending.len()), "muster migrate")]
         }
+    }
+}
+
+/// Outages and conflicts are told from mistakes by what the database says of them.
+async fn messages(url: &SecretString) -> Check {
+    match timeout(PATIENCE, foreign_messages(url)).await {
+        Ok(Ok(None)) => Check::good(MESSAGES, "in English"),
+        Ok(Ok(Some(locale))) => {
+            let found = format!("in the language of {locale}: an outage of the database would look like a mistake");
+            Check::bad(
+                MESSAGES,
+                found,
+                "psql -c \"ALTER SYSTEM SET lc_messages = 'C'\" -c 'SELECT pg_reload_conf()'   # as superuser",
+            )
+        }
+        Ok(Err(error)) => Check::bad(MESSAGES, error.to_string(), "look at the database's log"),
+        Err(_) => Check::bad(MESSAGES, "the database does not answer", "look at its log and at the network between"),
     }
 }
 

@@ -117,6 +117,7 @@ async fn missing_migrations_are_counted() {
     let checks = database(&args(&["--database-url", migrated.url().expose_secret()])).await;
     expect(&checks[0], Verdict::Good, "answers");
     expect(&checks[1], Verdict::Good, "up to date");
+    expect(&checks[2], Verdict::Good, "in English");
 
     let empty = TestDatabase::create_empty().await;
     let checks = database(&args(&["--database-url", empty.url().expose_secret()])).await;
