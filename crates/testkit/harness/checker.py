@@ -400,17 +400,20 @@ def unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient
     gone = {order["email"].lower() for order in orders if order["what"] in ("unsubscribe", "erase")}
     # Whom the mail server refuses for good gets nothing more of the whole tenant; a tenant of a harness has a domain of its own.
     gone |= {attempt.to for attempt in attempts if attempt.recipient_rejected}
+    # Who ends a campaign early cancels what has not begun.
+    early = {order["campaign"] for order in orders if order["what"] == "complete"}
+    ended = {tuple(campaign[:2]) for campaign in db.campaigns.values() if campaign[5] in early}
     for key, state in db.messages.items():
         email = recipient_of.get((key[0], key[2]), "?")
         of_it = f"{email} step {key[3]} of {senders.get(key[:2])}"
         tries = by_delivery.get(key, []) + without_dot(key)
         if state == "f" and db.attempts[key] < ATTEMPTS and not any(attempt.rejected for attempt in tries):
             yield f"{of_it}: failed after {db.attempts[key]} attempts, and nobody refused it for good"
-        elif state in "xuk" and email not in gone:
+        elif state in "xuk" and email not in gone and not (state == "x" and key[:2] in ended):
             yield f"{of_it}: {STATES[state]}, and {domain(email)} has no reason for it"
     for key, status in db.enrollments.items():
         email = recipient_of.get((key[0], key[2]), "?")
-        if status == "x" and email not in gone:
+        if status == "x" and email not in gone and key[:2] not in ended:
             yield f"enrollment of {email} in {senders.get(key[:2])}: ended early, and nobody asked for it"
 
 

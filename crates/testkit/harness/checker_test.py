@@ -172,7 +172,7 @@ def main():
             database = f"doubts_{uuid.uuid4().hex[:8]}"
             on.postgres.sql("postgres", f"CREATE DATABASE {database} TEMPLATE {on.database}")
             for email, state in zip(recipients, states):
-                book = {"d": "in_doubt", "f": "failed"}[state]
+                book = {"d": "in_doubt", "f": "failed", "x": "cancelled"}[state]
                 on.postgres.sql(database, f"""UPDATE messages SET state = '{state}', attempts = {checker.ATTEMPTS}
                     WHERE contact_no = (SELECT contact_no FROM contacts WHERE email = '{email}')""")
                 # Booked as such, too, so that the books say the same.
@@ -182,6 +182,11 @@ def main():
         wrong += judge_doubts("in doubt, and stopped at MAIL FROM", None, ended_at_mail_from, "df")
         wrong += judge_doubts("in doubt at MAIL FROM, nobody stopped", "I-UNK", ended_at_mail_from, "df", order={})
         wrong += judge_doubts("two in doubt, one stopped at MAIL FROM", "I-UNK", ended_at_mail_from, "dd")
+
+        campaign = next(json.loads(line)["id"] for line in open(orders, encoding="utf-8"))
+        wrong += judge_doubts("cancelled, and the campaign ended early", None, ended_at_mail_from, "xx",
+                              order={"what": "complete", "campaign": campaign, "called": 1, "answered": 2, "status": 200})
+        wrong += judge_doubts("cancelled, and nobody ended the campaign", "I-WHY", ended_at_mail_from, "xx", order={})
 
         def killed(who="work0", ended=True, at=0, kind="kill"):
             """The first mail's process was killed when its dot had come, or another, or its connection went on, or much later."""

@@ -175,7 +175,7 @@ def pauses(args):
             took = races.pauses(on, api, sent, args.times, random.Random(args.seed), hold=(0.0, 0.1), run=(0.05, 0.2),
                                 stop=lambda: on.sql("SELECT status FROM campaigns") != "active")
             left = int(on.sql("SELECT count(*) FROM outbox"))
-            api.post(f"/api/campaigns/{sent}/complete")
+            audience.complete(on, api, sent)
             report = figures.judge(on)
             table("Pauses under load", [("pauses", f"{len(took)} of {args.times}"), ("time to the answer", spread(took)), ("mails sent meanwhile", report.numbers["accepted"]),
                   ("still queued at the end", left), ("began after a pause", "none" if "I-PAUSE" not in report.broken() else "SOME")])
@@ -308,7 +308,7 @@ def fair(args):
                 stage.wait_until("all ten", lambda: int(on.sql(done)) == 10, 60, 0.02)
                 last.append((time.monotonic_ns() - begun) / 1e9)
             behind = int(on.sql("SELECT count(*) FROM outbox"))
-            api.post(f"/api/campaigns/{huge}/complete")
+            audience.complete(on, api, huge)
             audience.completed(on)
             figures.judge(on)
             table("Ten mails behind another tenant's backlog", [("contacts of the other tenant", args.contacts), ("launch to the first mail", spread(first)), ("launch to the tenth", spread(last)),
@@ -348,7 +348,7 @@ def neighbours(args):
             stood = of(["t3"]) - stood
             on.sink.say("rules rcpt:delay=10:1000")
             for api, campaign in sent:
-                api.post(f"/api/campaigns/{campaign}/complete")
+                audience.complete(on, api, campaign)
             audience.completed(on)
             figures.judge(on)
             kept = after / before
@@ -390,7 +390,7 @@ def downtime(args):
                 on.sql(f"UPDATE sending_quota SET period = period - interval '1 hour' * {hour + 1} WHERE period = (SELECT max(period) FROM sending_quota)",
                        "UPDATE campaigns SET held_until = held_until - interval '1 hour'")
             connections = sum('"Connect"' in line for line in open(on.sink_log, encoding="utf-8"))
-            api.post(f"/api/campaigns/{sent}/complete")
+            audience.complete(on, api, sent)
             audience.completed(on)
             figures.judge(on)
             table("A backlog of six hours, three workers with eight sessions each", [
