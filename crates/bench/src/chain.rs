@@ -5,14 +5,12 @@ use super::children::{Child, free_port};
 use super::database::Database;
 use super::enroll::enroll;
 use super::report::{Goal, Report, median};
-use super::stage::{Base, Place, launched, mail, store};
+use super::stage::{Base, Place, launched, mail, queue_all};
 use super::{Options, peers};
 use anyhow::{Context, Result};
 use muster_domain::model::ids::CampaignKey;
-use muster_worker::plan::{PlanOptions, PlanPass};
 use serde_json::{Value, json};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -31,46 +29,55 @@ pub(crate) async fn measure(place: &Place, options: &Options, report: &mut Repor
     };
     let base = place.base(options.rows(60_000)).await?;
     for bytes in [2_000, 10_000] {
-        let plain = queued(place, &base, &json!([mail(bytes)]), &json!({})).await?;
+        let mails = Mails::queued(place, &base, bytes).await?;
         for sessions in [1, 10, 50] {
-            let (mut limits, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                limits.push(source(&sink, sessions, bytes).await?);
-                ours.push(sent(place, &plain, &sink, sessions).await?);
-            }
-            let (limit, ours) = (median(limits), median(ours));
-            let what = format!("{} KB, {sessions} sessions", bytes / 1_000);
-            let goal = (sessions > 1).then_some(Goal::AtLeast(0.25, 0.6));
-            report.rate(&what, ours, ("smtp-source", limit), "mails/s", goal);
-            if sessions == 10 {
-                tracked(place, &base, &sink, bytes, limit, report).await?;
-            }
+            compare(place, &mails, &sink, sessions, report).await?;
         }
-        place.drop_database(&plain.0).await?;
+        for (_, (database, _)) in mails.kinds {
+            place.drop_database(&database).await?;
+        }
     }
     place.drop_database(&base.name).await
 }
 
-/// The same with five links to rewrite and a pixel.
-async fn tracked(place: &Place, base: &Base, sink: &Sink, bytes: usize, limit: f64, report: &mut Report) -> Result<()> {
-    let mut step = mail(bytes);
-    let links: Vec<String> =
-        [1, 2, 3, 4, 5].map(|n| format!("<p><a href=\"https://example.test/page/{n}\">More</a></p>")).into();
-    let links = links.join("\n");
-    let text = step["emailContent"].as_str().context("a mail has content")?.to_owned();
-    for on in [false, true] {
-        step["emailContent"] = format!("{text}{links}").into();
-        let settings = json!({"trackOpens": on, "trackClicks": on});
-        let queued = queued(place, base, &json!([step]), &settings).await?;
-        let mut ours = Vec::new();
-        for _ in 0..ROUNDS {
-            ours.push(sent(place, &queued, sink, 10).await?);
+/// Mails of one size, each kind queued in a database of its own.
+struct Mails {
+    bytes: usize,
+    kinds: [(&'static str, (String, CampaignKey)); 3],
+}
+
+impl Mails {
+    /// As they are, and with five links and a pixel, which are rewritten or left as they are.
+    async fn queued(place: &Place, base: &Base, bytes: usize) -> Result<Self> {
+        let plain = mail(bytes);
+        let mut linked = plain.clone();
+        let text = plain["emailContent"].as_str().context("a mail has content")?;
+        let links = [1, 2, 3, 4, 5].map(|n| format!("<p><a href=\"https://example.test/page/{n}\">More</a></p>"));
+        linked["emailContent"] = format!("{text}{}", links.join("\n")).into();
+        let tracking = |on: bool| json!({"trackOpens": on, "trackClicks": on});
+        let kinds = [
+            ("", queued(place, base, &json!([plain]), &json!({})).await?),
+            (" with 5 links, tracking off", queued(place, base, &json!([linked]), &tracking(false)).await?),
+            (" with 5 links, tracking on", queued(place, base, &json!([linked]), &tracking(true)).await?),
+        ];
+        Ok(Self { bytes, kinds })
+    }
+}
+
+/// Postfix's source and each kind of mail, by turns.
+async fn compare(place: &Place, mails: &Mails, sink: &Sink, sessions: usize, report: &mut Report) -> Result<()> {
+    let (mut limits, mut ours) = (Vec::new(), [const { Vec::new() }; 3]);
+    for _ in 0..ROUNDS {
+        limits.push(source(sink, sessions, mails.bytes).await?);
+        for ((_, queued), ours) in mails.kinds.iter().zip(&mut ours) {
+            ours.push(sent(place, queued, sink, sessions).await?);
         }
-        let ours = median(ours);
-        let what =
-            format!("{} KB with 5 links, 10 sessions, tracking {}", bytes / 1_000, if on { "on" } else { "off" });
-        report.rate(&what, ours, ("smtp-source", limit), "mails/s", Some(Goal::AtLeast(0.25, 0.6)));
-        place.drop_database(&queued.0).await?;
+    }
+    let limit = median(limits);
+    let goal = (sessions > 1).then_some(Goal::AtLeast(0.25, 0.6));
+    for ((kind, _), ours) in mails.kinds.iter().zip(ours) {
+        let what = format!("{} KB{kind}, {sessions} sessions", mails.bytes / 1_000);
+        report.rate(&what, median(ours), ("smtp-source", limit), "mails/s", goal);
     }
     Ok(())
 }
@@ -79,13 +86,8 @@ async fn tracked(place: &Place, base: &Base, sink: &Sink, bytes: usize, limit: f
 async fn queued(place: &Place, base: &Base, steps: &Value, settings: &Value) -> Result<(String, CampaignKey)> {
     let database = place.copy(&base.name).await?;
     let key = launched(place, &database, base, steps, settings).await?;
-    let enrolled = enroll(&database, key).await?;
-    let store = Arc::new(store(&database)?);
-    let mut pass = PlanPass::new(store.clone(), store.clone(), store.clone(), store, PlanOptions::default());
-    let mut queued = 0;
-    while queued < enrolled {
-        queued += u64::try_from(pass.tick().await?.queued)?;
-    }
+    enroll(&database, key).await?;
+    queue_all(&database).await?;
     Ok((database.text("current_database()").await?, key))
 }
 

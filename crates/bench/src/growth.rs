@@ -1,15 +1,17 @@
-//! What a claim costs, with ten thousand and with a million enrolled, in the first pass and in the fifteenth.
+//! What a claim costs, of enrollments and of mail, with ten thousand and with a million enrolled, in the second pass and in the
+//! fifteenth.
 
 use super::Options;
 use super::database::Database;
 use super::enroll::{as_f64, enroll};
 use super::report::{Goal, Report, median};
-use super::stage::{Place, launched, mail, store};
+use super::stage::{Place, launched, mail, queue_all, store};
 use anyhow::Result;
 use muster_adapters::postgres::begin_time_lapse;
 use muster_domain::model::advance;
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::advance::{AdvanceStore, Claim};
+use muster_domain::ports::delivery::DeliveryStore;
 use muster_worker::plan::{PlanOptions, PlanPass};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,32 +19,37 @@ use std::time::{Duration, Instant};
 
 /// Batches that are timed at each size; the smallest list has no more.
 const BATCHES: usize = 9;
+/// Mails claimed at once, as by a worker of fifty sessions, and how often.
+const MAILS: usize = 50;
+const CLAIMS: usize = 41;
 const PASSES: u64 = 15;
 /// A wait of one minute passes in a quarter of a second.
 const FACTOR: f64 = 240.0;
 
 pub(crate) async fn measure(place: &Place, options: &Options, report: &mut Report) -> Result<()> {
-    let mut first = None;
+    let mut smallest = None;
     for size in options.sizes() {
         let base = place.base(size).await?;
         let database = place.copy(&base.name).await?;
         let key = launched(place, &database, &base, &json!([mail(2_000)]), &json!({})).await?;
         enroll(&database, key).await?;
-        let cost = batches(&database, key).await?;
+        let batch = batches(&database, key).await?;
+        queue_all(&database).await?;
+        let claim = claims(&database, key).await?;
         place.forget(database).await?;
         place.drop_database(&base.name).await?;
-        let Some(smallest) = first else {
-            first = Some(cost);
-            report.alone(&format!("a batch of 1,000 of {size}"), cost, "ms", None);
-            continue;
-        };
-        report.cost(
-            &format!("a batch of 1,000 of {size}"),
-            cost,
-            ("of the smallest list", smallest),
-            "ms",
-            Goal::AtMost(1.3, 1.0),
-        );
+        let (first_batch, first_claim) = *smallest.get_or_insert((batch, claim));
+        let said = [
+            (format!("a batch of 1,000 of {size} enrolled"), batch, first_batch),
+            (format!("a claim of {MAILS} of {size} mails"), claim, first_claim),
+        ];
+        for (what, cost, first) in said {
+            if size == options.sizes()[0] {
+                report.alone(&what, cost, "ms", None);
+            } else {
+                report.cost(&what, cost, ("of the smallest list", first), "ms", Goal::AtMost(1.3, 1.0));
+            }
+        }
     }
     for between in [Between::Vacuumed, Between::LeftAlone] {
         passes(place, options, report, between).await?;
@@ -80,6 +87,19 @@ async fn batches(database: &Database, key: CampaignKey) -> Result<f64> {
         let done = store.advance(Claim { campaign: key, limit: 1_000, low }, &decide).await?;
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
         low = done.up_to;
+    }
+    Ok(median(times))
+}
+
+/// The median time in which mails are claimed and loaded, in milliseconds.
+async fn claims(database: &Database, key: CampaignKey) -> Result<f64> {
+    let store = store(database)?;
+    let mut times = Vec::new();
+    for _ in 0..CLAIMS {
+        let begun = Instant::now();
+        let claimed = store.claim(key, MAILS).await?;
+        times.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        anyhow::ensure!(claimed.letters.len() == MAILS, "{} mails were claimed", claimed.letters.len());
     }
     Ok(median(times))
 }

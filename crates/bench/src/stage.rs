@@ -11,9 +11,11 @@ use muster_adapters::embedded::{Durability, EmbeddedOptions, EmbeddedPostgres, S
 use muster_adapters::postgres::{PgStore, PoolOptions, migrate};
 use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo, WorkspaceNo};
 use muster_domain::ports::store::Workspace;
+use muster_worker::plan::{PlanOptions, PlanPass};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -190,6 +192,19 @@ fn many_contacts(count: u64) -> String {
 /// The store under test, as a worker has it.
 pub(crate) fn store(database: &Database) -> Result<PgStore> {
     Ok(PgStore::new(&database.url, PoolOptions { max_size: 10, wait: Duration::from_secs(30) })?)
+}
+
+/// Has everybody who is enrolled come to their first mail; how many mails are queued.
+pub(crate) async fn queue_all(database: &Database) -> Result<f64> {
+    let store = Arc::new(store(database)?);
+    let mut pass = PlanPass::new(store.clone(), store.clone(), store.clone(), store, PlanOptions::default());
+    while pass.tick().await?.queued > 0 {}
+    let (queued, enrolled) = (
+        database.number("SELECT count(*) FROM outbox").await?,
+        database.number("SELECT count(*) FROM enrollments").await?,
+    );
+    anyhow::ensure!(queued >= enrolled, "{queued} of {enrolled} mails are queued");
+    Ok(queued)
 }
 
 /// A campaign to everybody with these steps; not launched.
