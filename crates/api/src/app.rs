@@ -6,7 +6,7 @@ use crate::edge::{RequestSpan, edge};
 use crate::limits::{CONNECTIONS, HEAD_TIME};
 use crate::routes::routes;
 use crate::state::ApiState;
-use crate::{metrics, openapi};
+use crate::{health, metrics, openapi};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
@@ -64,14 +64,24 @@ fn build_app(
     app.service(docs::page()).wrap(from_fn(edge)).wrap(TracingLogger::<RequestSpan>::new())
 }
 
-/// Serves the API on `listener` with so many worker threads. To be called within the runtime that serves. Await the server to run it; it ends after
-/// `server.handle().stop(true)`, when running requests are answered or 20 seconds are over. It minds no signals.
+/// Serves the figures of a process that has nothing else to serve, and that it lives. To be called within the runtime that
+/// serves, and before anything is counted.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn run_server(listener: TcpListener, state: Arc<ApiState>, workers: usize) -> io::Result<Server> {
-    state.ingest.start(&state.store);
-    let shared = Shared::new(state);
+pub fn run_figures_server(listener: TcpListener) -> io::Result<Server> {
+    keep_figures();
+    Ok(HttpServer::new(|| App::new().service(metrics::read_metrics).service(health::read_health))
+        .workers(1)
+        .max_connections(CONNECTIONS)
+        .client_request_timeout(HEAD_TIME)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+/// Installs the recorder of this process, and folds old observations away now and then.
+fn keep_figures() {
     if let Some(recorder) = metrics::recorder() {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(UPKEEP);
@@ -81,6 +91,17 @@ pub fn run_server(listener: TcpListener, state: Arc<ApiState>, workers: usize) -
             }
         });
     }
+}
+
+/// Serves the API on `listener` with so many worker threads. To be called within the runtime that serves. Await the server to run it; it ends after
+/// `server.handle().stop(true)`, when running requests are answered or 20 seconds are over. It minds no signals.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn run_server(listener: TcpListener, state: Arc<ApiState>, workers: usize) -> io::Result<Server> {
+    state.ingest.start(&state.store);
+    let shared = Shared::new(state);
+    keep_figures();
     Ok(HttpServer::new(move || build_app(shared.clone()))
         .workers(workers)
         .max_connections(CONNECTIONS)

@@ -26,7 +26,7 @@ mod state;
 mod timestamp;
 mod transact;
 
-pub use app::run_server;
+pub use app::{run_figures_server, run_server};
 pub use cursor::Cursors;
 pub use endpoints::tracking::do_not_track::DoNotTrack;
 pub use metrics::recorder;

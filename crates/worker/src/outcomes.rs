@@ -3,6 +3,16 @@
 use muster_domain::model::delivery::{DeliveryKey, SendOutcome};
 use muster_domain::ports::delivery::{Finished, RecordReport};
 
+/// Says what the worker's figures are, to whoever reads them.
+pub(crate) fn describe() {
+    metrics::describe_counter!(
+        "muster_deliveries_total",
+        "Outcomes recorded: sent, again, failed, in_doubt (may have been delivered), cancelled, suppressed"
+    );
+    metrics::describe_counter!("muster_deliveries_begun_total", "Attempts begun");
+    metrics::describe_counter!("muster_leases_expired_total", "Claims and sends that nobody was heard of in time");
+}
+
 /// Counts what was recorded, whoever recorded it.
 pub(crate) fn count(report: RecordReport) {
     let outcomes = [

@@ -5,6 +5,7 @@
 
 use crate::deliver::{DeliverLimits, DeliverPass, Deliveries};
 use crate::housekeeping::{AdoptError, Grace, adopt, forget, guard, reap};
+use crate::outcomes;
 use crate::pace::{Nudge, Pace, rest};
 use crate::plan::{PlanOptions, PlanPass};
 use crate::trouble::Trouble;
@@ -79,6 +80,7 @@ impl Worker {
 
     /// Works until `end`, then claims nothing more, lets what has begun come to its end (at most 25 s) and returns.
     pub async fn run(self, end: CancellationToken) {
+        outcomes::describe();
         tokio::join!(
             supervise("planning", &end, || self.clone().plan(end.clone())),
             supervise("delivering", &end, || self.clone().deliver(end.clone())),

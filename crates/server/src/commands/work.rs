@@ -1,10 +1,11 @@
 //! `muster work`: walks contacts through campaigns and sends.
 
 use crate::config::{
-    BounceDomainArgs, ConfigProblems, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, PublicUrl,
-    PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
+    BounceDomainArgs, ConfigProblems, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, MetricsAddrArgs,
+    PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
+use crate::running::figures_server::FiguresServer;
 use crate::running::{WORKER_POOL, database, signals};
 use crate::wiring::WorkerSettings;
 use anyhow::Context;
@@ -12,12 +13,13 @@ use clap::Args;
 use muster_adapters::postgres::PgStore;
 use muster_adapters::smtp::SmtpConfig;
 use secrecy::SecretString;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 /// Walk contacts through campaigns and send mail.
 ///
 /// As many as you like may share one database, and one state folder on each machine; they share the work without
-/// being told of each other. It listens on no port.
+/// being told of each other. It listens on no port, unless one is named for its figures.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  export MUSTER_SECRET_KEY=…   # the one of `muster serve`\n  \
     muster work --database-url postgres://postgres@localhost/muster --smtp-url smtp://127.0.0.1:2525")]
@@ -28,6 +30,9 @@ pub struct WorkArgs {
     /// Where `muster serve` listens: the default base of links follows it.
     #[command(flatten)]
     pub http: HttpAddrArgs,
+    /// Where its figures are served.
+    #[command(flatten)]
+    pub metrics: MetricsAddrArgs,
     /// The base of links.
     #[command(flatten)]
     pub public: PublicUrlArgs,
@@ -56,6 +61,8 @@ pub struct WorkArgs {
 pub struct WorkConfig {
     /// The database.
     pub database_url: SecretString,
+    /// Where its figures are served, if anywhere.
+    pub metrics_addr: Option<SocketAddr>,
     /// The base of links.
     pub public_url: PublicUrl,
     /// The mail server.
@@ -81,6 +88,7 @@ impl WorkArgs {
         let mut problems = ConfigProblems::default();
         let database_url = self.database.required(&mut problems);
         let http_addr = self.http.resolve(&mut problems);
+        let metrics_addr = self.metrics.optional(&mut problems);
         let named = self.public.optional(&mut problems);
         let public_url = named.or_else(|| PublicUrl::local(http_addr?).ok());
         let smtp = self.smtp.required(&mut problems);
@@ -92,6 +100,7 @@ impl WorkArgs {
         let config = database_url.zip(public_url).zip(smtp).zip(secret_key).zip(state_dir);
         problems.finish(config.map(|((((database_url, public_url), smtp), secret_key), state_dir)| WorkConfig {
             database_url,
+            metrics_addr,
             public_url,
             smtp,
             bounce_domain,
@@ -106,7 +115,7 @@ impl WorkArgs {
 /// Works until told to stop; waits for the database until it is there and migrated.
 ///
 /// # Errors
-/// When the state folder cannot be used.
+/// When the state folder cannot be used, or the address for figures cannot be listened on.
 pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings::of_this_process();
     let config = args.resolve(&surroundings)?;
@@ -114,6 +123,8 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
     config.public_url.warn();
     let folder = config.state_dir.path();
     config.state_dir.create(&surroundings).with_context(|| format!("cannot make {}", folder.display()))?;
+    // Before anything is counted, and while the database is still waited for: it tells that the process lives.
+    let _figures = config.metrics_addr.map(FiguresServer::start).transpose()?;
     let store = PgStore::new(&config.database_url, WORKER_POOL)?;
     if !database::wait_until_ready(&store, &stop).await {
         return Ok(ExitCode::SUCCESS);

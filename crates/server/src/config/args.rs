@@ -76,6 +76,21 @@ impl HttpAddrArgs {
     }
 }
 
+/// `--metrics-addr`.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsAddrArgs {
+    /// Where figures are served for Prometheus [default: nowhere].
+    #[arg(long, env = "MUSTER_METRICS_ADDR", value_name = "HOST:PORT")]
+    pub metrics_addr: Option<String>,
+}
+
+impl MetricsAddrArgs {
+    /// The address if one is given.
+    pub fn optional(&self, problems: &mut ConfigProblems) -> Option<SocketAddr> {
+        problems.take(Setting::METRICS_ADDR, parse_http_addr(text(self.metrics_addr.as_ref())?))
+    }
+}
+
 /// `--public-url`.
 #[derive(Debug, Clone, Args)]
 pub struct PublicUrlArgs {

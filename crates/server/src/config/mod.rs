@@ -9,8 +9,8 @@ mod setting;
 mod state_dir;
 
 pub use args::{
-    BounceDomainArgs, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrlArgs,
-    SecretKeyArgs, SmtpArgs, StateDirArgs, TrackingArgs,
+    BounceDomainArgs, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, MetricsAddrArgs, PgBinArgs,
+    PublicUrlArgs, SecretKeyArgs, SmtpArgs, StateDirArgs, TrackingArgs,
 };
 pub use http_addr::parse_http_addr;
 pub use problems::ConfigProblems;

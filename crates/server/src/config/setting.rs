@@ -20,6 +20,8 @@ impl Setting {
     pub const DATABASE_URL: Self = Self::new("--database-url", "DATABASE_URL");
     /// Where HTTP is served.
     pub const HTTP_ADDR: Self = Self::new("--http-addr", "MUSTER_HTTP_ADDR");
+    /// Where a worker's figures are served.
+    pub const METRICS_ADDR: Self = Self::new("--metrics-addr", "MUSTER_METRICS_ADDR");
     /// The mail server.
     pub const SMTP_URL: Self = Self::new("--smtp-url", "MUSTER_SMTP_URL");
     /// Where mails come back.
@@ -46,9 +48,10 @@ impl Setting {
     pub const LOG_FILTER: Self = Self::new("--log-filter", "MUSTER_LOG_FILTER");
 
     /// Every setting there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DATABASE_URL,
         Self::HTTP_ADDR,
+        Self::METRICS_ADDR,
         Self::SMTP_URL,
         Self::BOUNCE_DOMAIN,
         Self::PUBLIC_URL,

@@ -3,6 +3,7 @@
 pub mod api_server;
 pub mod database;
 pub mod engine;
+pub mod figures_server;
 pub mod kept_key;
 pub mod mail;
 pub mod private_database;

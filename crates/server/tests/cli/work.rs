@@ -89,7 +89,8 @@ async fn two_workers_share_a_campaign_and_nobody_gets_it_twice() {
     let installation = Installation { database: &database, catcher: &catcher, state: state.path() };
 
     let serve = installation.start(&["serve", "--http-addr", "127.0.0.1:0"]);
-    let mut workers = [installation.start(&["work"]), installation.start(&["work"])];
+    let work = ["work", "--metrics-addr", "127.0.0.1:0"];
+    let mut workers = [installation.start(&work), installation.start(&work)];
     let line = serve.wait_for_log("serving http://");
     let base =
         line.split_once("serving ").and_then(|(_, rest)| rest.split_once("/api")).expect("an address").0.to_owned();
@@ -107,6 +108,13 @@ async fn two_workers_share_a_campaign_and_nobody_gets_it_twice() {
     let balance = caller.get(&format!("{campaign}/balance")).await;
     assert_eq!(balance["balanced"], true, "{balance}");
     assert_eq!(balance["steps"][0]["sent"], CONTACTS, "{balance}");
+    while counted(&workers, "muster_deliveries_total{outcome=\"sent\"}").await != CONTACTS {
+        assert!(Instant::now() < give_up, "each mail is counted by the worker that sent it");
+    }
+    for worker in &workers {
+        let answers = [figures(worker, "/healthz").await.0, figures(worker, "/api/campaigns").await.0];
+        assert_eq!(answers, [200, 404], "it lives, and serves nothing else");
+    }
     let mails = catcher.messages();
     let recipients: HashSet<&str> = mails.iter().map(|mail| mail.recipients[0].as_str()).collect();
     assert_eq!((mails.len(), recipients.len(), catcher.stats().duplicates), (CONTACTS, CONTACTS, 0));
@@ -117,6 +125,36 @@ async fn two_workers_share_a_campaign_and_nobody_gets_it_twice() {
     }
     let journals = state.path().join("journal").read_dir().expect("journals").count();
     assert_eq!(journals, 0, "a worker that ends in order leaves no journal");
+}
+
+/// What a worker serves at an address of its log, under that path.
+async fn figures(worker: &Program, path: &str) -> (u16, String) {
+    let line = worker.wait_for_log("figures are served");
+    let address = line.rsplit_once("address=").expect("an address").1.trim().to_owned();
+    let answer = reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a body"))
+}
+
+/// A counter of all workers together; nothing while it is not there.
+async fn counted(workers: &[Program], name: &str) -> usize {
+    let mut counted = 0;
+    for worker in workers {
+        let page = figures(worker, "/metrics").await.1;
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        counted += line.map_or(0, |value| value.trim().parse::<usize>().expect("a number"));
+    }
+    counted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_says_where_figures_cannot_be_served() {
+    let (database, catcher) = (TestDatabase::create().await, Catcher::start(CatcherOptions::default()).await.unwrap());
+    let state = tempfile::tempdir().expect("a folder");
+    let installation = Installation { database: &database, catcher: &catcher, state: state.path() };
+    let taken = catcher.http_addr().to_string();
+    let ended = crate::program::run(installation.command(&["work", "--metrics-addr", &taken]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).contains("--metrics-addr (MUSTER_METRICS_ADDR)"), "{}", text(&ended.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
