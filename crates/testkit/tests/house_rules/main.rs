@@ -6,6 +6,7 @@ mod source;
 mod text_rules;
 
 use files::SourceFile;
+use std::path::Path;
 
 /// Fails with every violation at once, one a line.
 fn assert_none(rule: &str, violations: &[String]) {
@@ -63,6 +64,15 @@ fn every_file_says_what_it_is_and_has_a_name_of_its_own() {
 fn no_file_knows_the_machine_it_was_written_on() {
     let files = files::text_files();
     assert_none("absolute paths", &files.iter().flat_map(text_rules::machine_paths).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_page_has_places_to_be_filled_in() {
+    let is_page = |file: &&SourceFile| Path::new(&file.path).extension().is_some_and(|ending| ending == "md");
+    let files = files::text_files();
+    let pages: Vec<_> = files.iter().filter(is_page).collect();
+    assert!(!pages.is_empty());
+    assert_none("places to be filled in", &pages.into_iter().flat_map(text_rules::unfilled).collect::<Vec<_>>());
 }
 
 #[test]

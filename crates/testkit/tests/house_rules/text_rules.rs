@@ -88,6 +88,12 @@ pub(crate) fn machine_paths(file: &SourceFile) -> Vec<String> {
     lines(file, &file.text, |line| machine.iter().any(|path| line.contains(path.as_str())))
 }
 
+/// Places of a page that were to be filled in: a line, or a cell of a table, that is one word of capitals.
+pub(crate) fn unfilled(file: &SourceFile) -> Vec<String> {
+    let place = |cell: &str| cell.len() > 4 && cell.bytes().all(|letter| letter.is_ascii_uppercase());
+    lines(file, &file.text, |line| line.split('|').any(|cell| place(cell.trim())))
+}
+
 fn lines_of_code(file: &SourceFile, is_wrong: impl Fn(&str) -> bool) -> Vec<String> {
     lines(file, &code_only(&file.text), is_wrong)
 }
@@ -151,5 +157,11 @@ mod bad_examples {
     fn a_path_of_somebodys_machine_is_found_even_in_a_comment() {
         let bad = format!("# see {}/design.md\n", ["", "work", "shared"].join("/"));
         assert_eq!(machine_paths(&file("justfile", &bad)).len(), 1);
+    }
+
+    #[test]
+    fn a_place_that_nobody_filled_in_is_found() {
+        let bad = "# States\n\nSTATES\n\n| pauses | FIGURE | 2 s |\n| SIGTERM under load | C0 |\n";
+        assert_eq!(unfilled(&file("docs/models.md", bad)).len(), 2);
     }
 }
