@@ -94,7 +94,7 @@ def recovery(args):
             for shared in (False, True):
                 on = figures.stage(workers=0, servers=1, sessions=4, faults=["rcpt:delay=200:1000"], program=program)
                 try:
-                    victim = on.muster("work0", ["work"], {"MUSTER_STATE_DIR": str(on.folder / "elsewhere")} if not shared else None)
+                    victim = on.work(0, {"MUSTER_STATE_DIR": str(on.folder / "elsewhere")} if not shared else None)
                     began(on, 200)
                     stage.wait_until("the first mails", lambda: sent_so_far(on) > 8, 60)
                     held = "SELECT count(*) FROM outbox WHERE state <> 'p' AND lease_until IS NOT NULL"
