@@ -9,6 +9,8 @@ folder=${CARGO_TARGET_DIR:-target}/$([[ ${1:-} == --release ]] && echo release |
 $cargo build --locked "$@" --package muster-testkit --bins
 $cargo build --locked "$@" --package muster-server --features fault-injection --bin muster
 mkdir -p target/harness
+# A harness that is at play keeps what it began with: a running program's file cannot be written to, but another can take its place.
+rm -f target/harness/*
 cp "$folder/muster" "$folder/scripted-sink" "$folder/fault-proxy" "$folder/trace-check" target/harness/
 # Whoever runs the plain program next gets the plain one.
 rm "$folder/muster"
