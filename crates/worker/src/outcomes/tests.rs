@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use muster_domain::model::delivery::{Attempt, Epoch};
 use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -21,8 +21,14 @@ impl io::Write for Page {
     }
 }
 
+/// While there is one subscriber alone, whichever thread comes to a line of code first is asked for its own, and the answer is
+/// remembered for all threads (`has_just_one` in `tracing-core`): tests beside this one, which listen to nothing, would silence
+/// it. So there is always another.
+static ANOTHER: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// What is logged, line by line, and what the page of metrics says, of what happens meanwhile on one thread.
 pub(crate) fn heard(happens: impl Future<Output = ()>) -> (Vec<String>, String) {
+    LazyLock::force(&ANOTHER);
     let page = Page::default();
     let writer = page.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
