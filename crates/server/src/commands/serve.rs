@@ -2,9 +2,10 @@
 
 use crate::config::{
     ConfigProblems, DatabaseArgs, HttpAddrArgs, LaunchArgs, PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs,
-    SmtpArgs, TrackingArgs,
+    Setting, SmtpArgs, TrackingArgs,
 };
-use crate::running::api_server::{ApiServer, listen};
+use crate::listening::listen;
+use crate::running::api_server::ApiServer;
 use crate::running::{API_POOL, database, signals};
 use crate::wiring::{ApiSettings, test_transport};
 use clap::Args;
@@ -94,7 +95,7 @@ impl ServeArgs {
 pub async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let config = args.resolve()?;
     let stop = signals::stop_on_signal()?;
-    let (listener, address) = listen(config.http_addr)?;
+    let (listener, address) = listen(config.http_addr, Setting::HTTP_ADDR)?;
     let local = PublicUrl::local(address)?;
     let public_url = config.public_url.unwrap_or_else(|| local.clone());
     public_url.warn();

@@ -2,10 +2,10 @@
 
 use crate::config::{
     BounceDomainArgs, ConfigProblems, DatabaseArgs, EventRetentionArgs, HttpAddrArgs, LaunchArgs, PgBinArgs, PublicUrl,
-    PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings, TrackingArgs,
+    PublicUrlArgs, SecretKey, SecretKeyArgs, Setting, SmtpArgs, StateDir, StateDirArgs, Surroundings, TrackingArgs,
 };
+use crate::listening::listen;
 use crate::output::say;
-use crate::running::api_server::listen;
 use crate::running::mail::Mail;
 use crate::running::private_database::PrivateDatabase;
 use crate::running::whole::{Whole, WholeSettings};
@@ -180,7 +180,7 @@ async fn up(config: &UpConfig, url: &SecretString, database: &str, stop: &Cancel
         return Ok(());
     }
     let lapse = time_lapse(url, config.time_lapse).await?;
-    let (listener, address) = listen(config.http_addr)?;
+    let (listener, address) = listen(config.http_addr, Setting::HTTP_ADDR)?;
     let local = PublicUrl::local(address)?;
     let public_url = config.public_url.clone().unwrap_or_else(|| local.clone());
     let (smtp_port, page_port) = CATCHER_PORTS;

@@ -5,8 +5,7 @@ use crate::config::{
     PublicUrl, PublicUrlArgs, SecretKey, SecretKeyArgs, SmtpArgs, StateDir, StateDirArgs, Surroundings,
 };
 use crate::running::engine::Engine;
-use crate::running::figures_server::FiguresServer;
-use crate::running::{WORKER_POOL, database, signals};
+use crate::running::{WORKER_POOL, database, figures_server, signals};
 use crate::wiring::WorkerSettings;
 use anyhow::Context;
 use clap::Args;
@@ -124,7 +123,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
     let folder = config.state_dir.path();
     config.state_dir.create(&surroundings).with_context(|| format!("cannot make {}", folder.display()))?;
     // Before anything is counted, and while the database is still waited for: it tells that the process lives.
-    let _figures = config.metrics_addr.map(FiguresServer::start).transpose()?;
+    config.metrics_addr.map(figures_server::start).transpose()?;
     let store = PgStore::new(&config.database_url, WORKER_POOL)?;
     if !database::wait_until_ready(&store, &stop).await {
         return Ok(ExitCode::SUCCESS);

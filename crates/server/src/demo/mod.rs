@@ -13,9 +13,9 @@ mod watch;
 
 use crate::catcher::Catcher;
 use crate::commands::demo::DemoConfig;
-use crate::config::{PublicUrl, SecretKey};
+use crate::config::{PublicUrl, SecretKey, Setting};
+use crate::listening::listen;
 use crate::output::say;
-use crate::running::api_server::listen;
 use crate::running::mail::Mail;
 use crate::running::private_database::PrivateDatabase;
 use crate::running::whole::{Whole, WholeSettings};
@@ -80,7 +80,7 @@ impl<'a> Demo<'a> {
             return Ok(None);
         }
         begin_time_lapse(url, FACTOR).await?;
-        let (listener, address) = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let (listener, address) = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Setting::HTTP_ADDR)?;
         let public_url = PublicUrl::local(address)?;
         let mail = Mail::choose(self.config.smtp.clone(), 0, 0).await?;
         let whole = Whole::start(WholeSettings {

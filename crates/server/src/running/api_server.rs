@@ -1,28 +1,15 @@
 //! The HTTP server of the REST API, as a part of the process.
 
-use crate::listening;
 use crate::wiring::{ApiSettings, api_state};
 use actix_web::dev::ServerHandle;
-use anyhow::Context;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The running server.
 pub struct ApiServer {
     handle: ServerHandle,
     running: JoinHandle<io::Result<()>>,
-}
-
-/// Listens where HTTP is to be served; the address is the one really listened on.
-///
-/// # Errors
-/// When the address cannot be had; the error says how to take another.
-pub fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let mend = || format!("cannot listen on {address}; take another address with --http-addr (MUSTER_HTTP_ADDR)");
-    let listener = listening::bind(address).with_context(mend)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 impl ApiServer {

@@ -176,4 +176,4 @@ impl Drop for DeliverPass {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

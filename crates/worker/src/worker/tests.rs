@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::deliver::RENEWED_WITHIN;
+use crate::deliver::tests::desk::NoTracker;
 use muster_domain::ports::advance::MockAdvanceStore;
 use muster_domain::ports::delivery::{MockDeliveryStore, MockReaper, ReapReport};
 use muster_domain::ports::events::MockEventKeeper;
 use muster_domain::ports::store::{StoreError, Tx, Workspace};
 use muster_domain::ports::templates::{MockComposer, MockTemplates};
 use muster_domain::ports::tokens::MockTokens;
-use muster_domain::ports::tracking::{Marks, NumberedTemplate, Tracker};
 use muster_domain::ports::transport::{MockJournal, MockJournalArchive, MockMailTransport};
 use muster_domain::ports::work::{MockTimeLapse, MockWorkQueue, WorkAtHand};
 use muster_domain::usecases::write_letter::Desk;
@@ -75,19 +75,6 @@ fn idle_ports(queue: MockWorkQueue) -> WorkerPorts {
         reaper: Arc::new(reaper),
         events: Arc::new(MockEventKeeper::new()),
         archive: Arc::new(archive),
-    }
-}
-
-/// Nothing is rewritten here.
-struct NoTracker;
-
-impl Tracker for NoTracker {
-    fn number(&self, template: &str) -> Arc<NumberedTemplate> {
-        Arc::new(NumberedTemplate { source: template.to_owned(), links: Vec::new() })
-    }
-
-    fn track(&self, html: &str, _: &Marks<'_>) -> String {
-        html.to_owned()
     }
 }
 

@@ -30,24 +30,24 @@ pub(super) async fn renew(store: &PgStore, attempts: &[Attempt]) -> StoreResult<
 async fn renew_of(store: &PgStore, tenant: TenantNo, attempts: &[&Attempt]) -> StoreResult<()> {
     let mut tx = open(store, tenant).await?;
     prepared(
-            "UPDATE outbox o SET lease_until = clock_timestamp() + $7 * interval '1 millisecond' FROM ( \
-                 SELECT k.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
-                     AS a (campaign_no, contact_no, step, pass, epoch) \
-                 CROSS JOIN LATERAL (SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
-                     WHERE tenant_no = $1 AND campaign_no = a.campaign_no AND contact_no = a.contact_no AND step = a.step \
-                     AND pass = a.pass AND epoch = a.epoch AND state IN ('c', 's') FOR UPDATE SKIP LOCKED) AS k OFFSET 0) AS w \
-             WHERE o.tenant_no = w.tenant_no AND o.campaign_no = w.campaign_no AND o.contact_no = w.contact_no \
-             AND o.step = w.step AND o.pass = w.pass",
-        )
-        .bind::<Integer, _>(tenant.0)
-        .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.key.campaign.0).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(attempts.iter().map(|one| one.key.contact.0).collect::<Vec<_>>())
-        .bind::<Array<SmallInt>, _>(attempts.iter().map(|one| one.key.step.0).collect::<Vec<_>>())
-        .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.key.pass.0).collect::<Vec<_>>())
-        .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.epoch.0).collect::<Vec<_>>())
-        .bind::<BigInt, _>(lease_ms())
-        .execute(&mut *tx)
-        .await
-        .store()?;
+        "UPDATE outbox o SET lease_until = clock_timestamp() + $7 * interval '1 millisecond' FROM ( \
+             SELECT k.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+                 AS a (campaign_no, contact_no, step, pass, epoch) \
+             CROSS JOIN LATERAL (SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
+                 WHERE tenant_no = $1 AND campaign_no = a.campaign_no AND contact_no = a.contact_no AND step = a.step \
+                 AND pass = a.pass AND epoch = a.epoch AND state IN ('c', 's') FOR UPDATE SKIP LOCKED) AS k OFFSET 0) AS w \
+         WHERE o.tenant_no = w.tenant_no AND o.campaign_no = w.campaign_no AND o.contact_no = w.contact_no \
+         AND o.step = w.step AND o.pass = w.pass",
+    )
+    .bind::<Integer, _>(tenant.0)
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.key.campaign.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(attempts.iter().map(|one| one.key.contact.0).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(attempts.iter().map(|one| one.key.step.0).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.key.pass.0).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.epoch.0).collect::<Vec<_>>())
+    .bind::<BigInt, _>(lease_ms())
+    .execute(&mut *tx)
+    .await
+    .store()?;
     tx.commit().await
 }

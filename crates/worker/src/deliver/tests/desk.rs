@@ -25,7 +25,8 @@ pub(super) fn desk() -> Desk {
     }
 }
 
-struct NoTracker;
+/// Nothing is rewritten here.
+pub(crate) struct NoTracker;
 
 impl Tracker for NoTracker {
     fn number(&self, template: &str) -> Arc<NumberedTemplate> {
