@@ -80,8 +80,8 @@ pub(super) enum NotBegun {
 impl PgTx {
     /// Opens a transaction on `conn` and asks `first`, in one flight.
     ///
-    /// What is asked must only read, or lock, and send all it sends in its first poll: should `BEGIN` itself be refused, it
-    /// runs outside.
+    /// What is asked must send all it sends in its first poll. Should `BEGIN` itself be refused, it runs outside: so it only
+    /// reads, or locks, or changes nothing where no tenant is set.
     pub(super) async fn begin<T>(
         conn: Object<AsyncPgConnection>,
         role: Role,

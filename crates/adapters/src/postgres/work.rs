@@ -111,8 +111,8 @@ const NEXT_DUE: &str = "\
         UNION ALL SELECT (SELECT e.due_at FROM enrollments e WHERE e.tenant_no = c.tenant_no AND e.campaign_no = c.campaign_no \
             AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' \
         UNION ALL SELECT (SELECT greatest(o.due_at, c.held_until) FROM outbox o WHERE o.tenant_no = c.tenant_no \
-            AND o.campaign_no = c.campaign_no AND o.state = 'p' AND o.retry_at IS NULL ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' OR c.retrying \
-        UNION ALL SELECT '-infinity' FROM outbox o WHERE o.state <> 'p' \
+            AND o.campaign_no = c.campaign_no AND o.lease_until IS NULL AND o.retry_at IS NULL ORDER BY o.due_at LIMIT 1) FROM campaigns c WHERE c.status = 'active' OR c.retrying \
+        UNION ALL SELECT '-infinity' FROM outbox o WHERE o.lease_until IS NOT NULL \
     ) AS instants";
 
 #[async_trait]

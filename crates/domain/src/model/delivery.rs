@@ -132,6 +132,9 @@ pub enum SendOutcome {
 ///
 /// A build with the feature `short-waits` is for harnesses that kill workers by the hundred and wait for each lease.
 pub const LEASE: Duration = Duration::from_secs(if SHORT_WAITS { 6 } else { 30 });
+/// So much of a lease is left, at least, when a delivery has begun. A begin leaves a lease that has as much as it is, because
+/// that is the cheaper write.
+pub const LEASE_AT_BEGIN: Duration = Duration::from_millis(LEASE.as_secs() * 750);
 
 /// How long a delivery in doubt waits for a late answer before it is sent once more.
 const RESEND_AFTER: TimeDelta = TimeDelta::seconds(if SHORT_WAITS { 2 } else { 600 });

@@ -7,9 +7,9 @@
 use super::store::StoreResult;
 use crate::model::address::EmailAddress;
 use crate::model::contact::ContactFacts;
-#[cfg(doc)]
-use crate::model::delivery::LEASE;
 use crate::model::delivery::{Attempt, RetryPolicy, SendOutcome};
+#[cfg(doc)]
+use crate::model::delivery::{LEASE, LEASE_AT_BEGIN};
 use crate::model::ids::{CampaignKey, SequenceVersion};
 use crate::model::sequence::Sequence;
 use async_trait::async_trait;
@@ -164,7 +164,8 @@ pub trait DeliveryStore: Send + Sync {
     /// [`Reservations::reserve`] and committed only after it.
     ///
     /// Only what is still this claim's goes on, and only while the campaign is active and open, within its limits, to
-    /// contacts that still have this address and are not suppressed; all that is held still until the commit. So nothing
+    /// contacts that still have this address and are not suppressed; all that is held still until the commit. Whatever begins has
+    /// [`LEASE_AT_BEGIN`] at least. So nothing
     /// begins after a pause, an unsubscribe, a suppression or an erasure has returned. What was not reserved is pending
     /// again. After an error nobody knows whether anything began: nothing may be sent, and every attempt is to be given
     /// back.

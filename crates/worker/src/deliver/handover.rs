@@ -5,7 +5,7 @@ use super::line::Line;
 use super::sessions::Lent;
 use futures::FutureExt;
 use futures::future::join_all;
-use muster_domain::model::delivery::{Attempt, LEASE, SendOutcome};
+use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Beginning, Finished, Letter};
 use muster_domain::ports::store::{StoreError, StoreResult};
@@ -20,6 +20,10 @@ use tokio::time::{Instant, timeout};
 const BEGIN_AT_MOST: Duration = Duration::from_secs(15);
 /// Half of a lease. A process that stood still for longer between begin and handing over does not hand over.
 const FRESH_FOR: Duration = Duration::from_secs(LEASE.as_secs() / 2);
+const _: () = assert!(
+    FRESH_FOR.as_millis() + LEASE.as_millis() / 4 <= LEASE_AT_BEGIN.as_millis(),
+    "what is handed over at the last moment has a while to be answered before anybody doubts it"
+);
 
 /// A letter ready to begin.
 pub(super) struct Ready {

@@ -96,7 +96,9 @@ struct Count {
 }
 
 static IN_FLIGHT: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = {NUMBER_OF} AND state = 's'")
+    format!(
+        "SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = {NUMBER_OF} AND state = 's' AND lease_until IS NOT NULL"
+    )
 });
 
 async fn in_flight(mut conn: &AsyncPgConnection, of: Workspace, id: CampaignId) -> StoreResult<i64> {

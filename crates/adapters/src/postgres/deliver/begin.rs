@@ -8,13 +8,13 @@ use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
 use super::rows::{self, OutboxRow};
-use super::{bind_attempts, lease_ms, open_asking};
+use super::{mark, open_asking};
 use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::cover;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use muster_domain::model::delivery::{Attempt, DeliveryState};
@@ -30,32 +30,67 @@ pub(super) async fn begin(
     batch: &[Beginning],
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    let (mut tx, (gate, recipients)) =
-        open_asking(store, key.tenant, async move |conn| locked(conn, key, batch).await).await?;
-    let report = begin_in(&mut tx, key, batch, gate, &recipients, reservations).await?;
+    let (mut tx, mut held) = hold(store, key, batch, Marking::AtOnce).await?;
+    if held.marked_too_early(batch) {
+        tx.rollback().await?;
+        (tx, held) = hold(store, key, batch, Marking::Later).await?;
+    }
+    let report = begin_in(&mut tx, key, batch, held, reservations).await?;
     tx.commit().await?;
     Ok(report)
 }
 
-/// Locks, and reads what may only be read under these locks: one flight of statements, each with a snapshot of its own.
-async fn locked(
-    conn: &AsyncPgConnection,
-    key: CampaignKey,
-    batch: &[Beginning],
-) -> StoreResult<(Option<Gate>, Recipients)> {
-    let ((), gate, recipients) =
-        try_join!(locks::share_both(conn, key), gate::ask(conn, key), Recipients::hold(conn, key, batch))?;
-    Ok((gate, recipients))
+/// When claims are turned into sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marking {
+    /// In the flight of the locks, which saves one of the waits of a begin.
+    AtOnce,
+    /// Once everything else that is to be locked is.
+    Later,
+}
+
+/// What a begin holds, and what it read under that.
+struct Held {
+    gate: Option<Gate>,
+    recipients: Recipients,
+    /// Sends already, if they were marked at once.
+    marked: Vec<Attempt>,
+}
+
+/// Opens a transaction that locks, and reads what may only be read under these locks: one flight of statements, each with a
+/// snapshot of its own.
+async fn hold(store: &PgStore, key: CampaignKey, batch: &[Beginning], marking: Marking) -> StoreResult<(PgTx, Held)> {
+    let all: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
+    let all = if marking == Marking::AtOnce { all.as_slice() } else { &[] };
+    open_asking(store, key.tenant, async move |conn| {
+        let ((), gate, recipients, marked) = try_join!(
+            locks::share_both(conn, key),
+            gate::ask(conn, key),
+            Recipients::hold(conn, key, batch),
+            mark::at_once(conn, key, all)
+        )?;
+        Ok(Held { gate, recipients, marked })
+    })
+    .await
+}
+
+impl Held {
+    /// Whether something was marked that is to be locked after something else: enrollments and what is left of the limits come
+    /// before the outbox in the order of locks.
+    fn marked_too_early(&self, batch: &[Beginning]) -> bool {
+        let is_limited = self.gate.as_ref().is_some_and(|gate| Limits::of(gate).are_any());
+        !self.marked.is_empty() && (is_limited || batch.iter().any(|one| self.recipients.is_suppressed(one)))
+    }
 }
 
 async fn begin_in(
     tx: &mut PgTx,
     key: CampaignKey,
     batch: &[Beginning],
-    gate: Option<Gate>,
-    recipients: &Recipients,
+    held: Held,
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
+    let Held { gate, recipients, marked } = held;
     let Some(gate) = gate.filter(|gate| gate.closed_until().is_none()) else {
         return halt(tx, key, batch).await;
     };
@@ -81,7 +116,7 @@ async fn begin_in(
     } else {
         rows::lock(tx, key, batch.iter().map(|one| &one.attempt)).await?
     };
-    let taken = take(tx, key, &going).await?;
+    let taken = if marked.is_empty() { mark::sending(tx, key, &going).await? } else { mark::among(marked, &going) };
     if !taken.is_empty() {
         let reserved: HashSet<Attempt> = reservations.reserve(&taken).await.into_iter().collect();
         let (begun, unreserved): (Vec<_>, Vec<_>) = taken.into_iter().partition(|attempt| reserved.contains(attempt));
@@ -159,6 +194,10 @@ impl Recipients {
         .store()
     }
 
+    fn is_suppressed(&self, one: &Beginning) -> bool {
+        matches!(self.judge(one), Judgement::Suppressed(_))
+    }
+
     fn judge(&self, one: &Beginning) -> Judgement {
         match self.addresses.get(&one.attempt.key.contact.0) {
             Some(address) => match self.suppressed.get(address) {
@@ -173,38 +212,6 @@ impl Recipients {
 
 fn exit_reason(suppressed_because: &str) -> ExitReason {
     if suppressed_because == "unsubscribed" { ExitReason::Unsubscribed } else { ExitReason::Suppressed }
-}
-
-#[derive(QueryableByName)]
-struct TakenRow {
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
-    #[diesel(sql_type = Integer)]
-    epoch: i32,
-}
-
-/// Turns claims into sends; only those that are still of their epoch. A batch may have two claims of one delivery: a process
-/// that stood still for longer than a lease has its old one in hand when it claims again.
-async fn take(conn: &mut AsyncPgConnection, key: CampaignKey, going: &[Attempt]) -> StoreResult<Vec<Attempt>> {
-    if going.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = "UPDATE outbox o SET state = 's', attempts = o.attempts + 1, \
-                   lease_until = clock_timestamp() + $7 * interval '1 millisecond' \
-               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
-                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
-                   AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
-               WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
-               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c' RETURNING o.contact_no, o.step, o.pass, o.epoch";
-    let rows: Vec<TakenRow> =
-        bind_attempts(prepared(sql), key, going).bind::<BigInt, _>(lease_ms()).get_results(conn).await.store()?;
-    let taken: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass, row.epoch)).collect();
-    let is_taken = |Attempt { key, epoch }: &Attempt| taken.contains(&(key.contact.0, key.step.0, key.pass.0, epoch.0));
-    Ok(going.iter().filter(|attempt| is_taken(attempt)).copied().collect())
 }
 
 /// Ends those of the locked rows that are suppressed.

@@ -22,11 +22,11 @@ use std::sync::Arc;
 /// Those that wait for another attempt first, then those due longest. A row without `retry_at` was never begun.
 pub(super) const SQL: &str = "WITH again AS MATERIALIZED ( \
         SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
-        WHERE tenant_no = $1 AND campaign_no = $2 AND state = 'p' AND retry_at IS NOT NULL AND retry_at <= statement_timestamp() \
+        WHERE tenant_no = $1 AND campaign_no = $2 AND lease_until IS NULL AND retry_at IS NOT NULL AND retry_at <= statement_timestamp() \
         ORDER BY retry_at LIMIT $3 FOR UPDATE SKIP LOCKED), \
     fresh AS MATERIALIZED ( \
         SELECT tenant_no, campaign_no, contact_no, step, pass FROM outbox \
-        WHERE tenant_no = $1 AND campaign_no = $2 AND state = 'p' AND retry_at IS NULL AND due_at <= $5 \
+        WHERE tenant_no = $1 AND campaign_no = $2 AND lease_until IS NULL AND retry_at IS NULL AND due_at <= $5 \
         ORDER BY due_at LIMIT least($3 - (SELECT count(*) FROM again), $4) FOR UPDATE SKIP LOCKED) \
     UPDATE outbox o SET state = 'c', epoch = o.epoch + 1, lease_until = clock_timestamp() + $6 * interval '1 millisecond' \
     FROM (SELECT * FROM again UNION ALL SELECT * FROM fresh) AS w \

@@ -12,10 +12,10 @@ use muster_domain::ports::store::StoreResult;
 pub(super) const SQL: &str = "SELECT c.tenant_no, c.campaign_no FROM campaigns c \
     CROSS JOIN LATERAL ( \
         (SELECT 1 FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no \
-            AND o.state = 'p' AND o.retry_at IS NULL AND o.due_at <= (SELECT muster_now()) ORDER BY o.due_at LIMIT 1) \
+            AND o.lease_until IS NULL AND o.retry_at IS NULL AND o.due_at <= (SELECT muster_now()) ORDER BY o.due_at LIMIT 1) \
         UNION ALL \
         (SELECT 1 FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no \
-            AND o.state = 'p' AND o.retry_at IS NOT NULL AND o.retry_at <= statement_timestamp() ORDER BY o.retry_at LIMIT 1) \
+            AND o.lease_until IS NULL AND o.retry_at IS NOT NULL AND o.retry_at <= statement_timestamp() ORDER BY o.retry_at LIMIT 1) \
         LIMIT 1) AS due \
     WHERE (c.status = 'active' OR c.retrying) AND c.enrollment_state = 'done' AND (c.held_until IS NULL OR c.held_until <= (SELECT muster_now())) \
     ORDER BY c.tenant_no, c.campaign_no";

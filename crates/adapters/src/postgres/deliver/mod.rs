@@ -14,6 +14,7 @@ mod ending;
 mod gate;
 pub(super) mod heard;
 mod late;
+mod mark;
 #[cfg(test)]
 mod plans;
 mod quota;
@@ -29,7 +30,7 @@ use super::tx::{Patience, PgTx, Role};
 use async_trait::async_trait;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
 use diesel_async::AsyncPgConnection;
-use muster_domain::model::delivery::{Attempt, LEASE, RetryPolicy};
+use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN, RetryPolicy};
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::delivery::{
     BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
@@ -90,6 +91,11 @@ async fn open_asking<T>(
 /// A lease, as statements want it.
 fn lease_ms() -> i64 {
     i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// So much of it a begin leaves as it is.
+fn enough_ms() -> i64 {
+    i64::try_from(LEASE_AT_BEGIN.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Binds tenant and campaign as `$1` and `$2`.

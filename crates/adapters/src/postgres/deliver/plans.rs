@@ -1,6 +1,6 @@
 //! How PostgreSQL carries out what is asked most often, as the roles that ask it.
 
-use super::{claim, due, rows};
+use super::{claim, due, mark, rows};
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -78,5 +78,32 @@ async fn rows_are_looked_up_by_their_keys_where_nothing_is_known_of_a_campaign()
             plan.matches("contact_no = a.contact_no").count() == 2 && !plan.contains("Filter: (contact_no"),
             "{plan}"
         );
+    }
+}
+
+/// Statistics of a moment at which hardly anything was claimed make an index of what is claimed look like the shortest way to
+/// a row that is to be claimed; it is read from end to end then, by every begin.
+#[tokio::test]
+async fn claims_are_looked_up_by_their_keys_and_never_among_everything_that_is_claimed() {
+    let queue = MailQueue::of(20_000).await;
+    queue.run("UPDATE outbox SET state = 'c', lease_until = now() WHERE contact_no % 10000 = 1").await;
+    queue.run("VACUUM ANALYZE outbox").await;
+    let mut conn = queue.database.connect().await;
+    let (tenant, campaign) = (queue.key.tenant.0, queue.key.campaign.0);
+    let batch = format!("{tenant}, {campaign}, '{{1,2,3}}', '{{1,1,1}}', '{{1,1,1}}', '{{1,1,1}}'");
+    conn.batch_execute(&format!(
+        "SET plan_cache_mode = force_generic_plan; SET ROLE muster_app; SET app.tenant_no = '{tenant}'"
+    ))
+    .await
+    .unwrap();
+    for (name, sql, more) in [
+        ("sending", mark::SENDING, ", 30000, 20000"),
+        ("at_once", mark::AT_ONCE, ", 30000, 20000"),
+        ("put_back", rows::PUT_BACK, ""),
+    ] {
+        conn.batch_execute(&format!("PREPARE {name} AS {sql}")).await.unwrap();
+        let plan = explain(&mut conn, &format!("EXECUTE {name} ({batch}{more})")).await;
+        assert!(plan.contains("using outbox_pkey") && plan.contains("contact_no = a.contact_no"), "{plan}");
+        assert!(!plan.contains("outbox_leased") && !plan.contains("Join Filter"), "{plan}");
     }
 }

@@ -58,6 +58,11 @@ impl Limits {
         Self { periods }
     }
 
+    /// Whether there are any.
+    pub(super) fn are_any(&self) -> bool {
+        !self.periods.is_empty()
+    }
+
     /// What is left, at a glance; others may use it up meanwhile. `None` without limits.
     pub(super) async fn left(&self, conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Left>> {
         let sql = "SELECT q.kind::text AS kind, q.begun FROM unnest($3::text[], $4::timestamptz[]) AS p (kind, period) \

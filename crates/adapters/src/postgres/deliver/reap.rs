@@ -43,7 +43,7 @@ async fn expired(store: &PgStore) -> StoreResult<Vec<CampaignKey>> {
     let mut tx = store.scheduler().await?;
     let rows: Vec<ExpiredRow> = prepared(
         "SELECT DISTINCT tenant_no, campaign_no FROM outbox \
-         WHERE state <> 'p' AND lease_until < statement_timestamp() ORDER BY tenant_no, campaign_no",
+         WHERE lease_until < statement_timestamp() ORDER BY tenant_no, campaign_no",
     )
     .get_results(&mut *tx)
     .await

@@ -108,18 +108,19 @@ async fn load(mut conn: &AsyncPgConnection, query: Prepared) -> StoreResult<Vec<
     query.get_results(&mut conn).await.store()
 }
 
+pub(super) const PUT_BACK: &str = "UPDATE outbox o SET state = 'p', lease_until = NULL, attempts = o.attempts - (o.state = 's')::int::smallint \
+     FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+         FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+         AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
+     WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
+     AND o.pass = a.pass AND o.epoch = a.epoch AND o.state IN ('c', 's')";
+
 /// Makes claims of `attempts` pending again, and takes back those that the same transaction made begin.
 pub(super) async fn put_back(
     conn: &mut AsyncPgConnection,
     key: CampaignKey,
     attempts: impl IntoIterator<Item = &Attempt>,
 ) -> StoreResult<()> {
-    let sql = "UPDATE outbox o SET state = 'p', lease_until = NULL, attempts = o.attempts - (o.state = 's')::int::smallint \
-               FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
-                   FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
-                   AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
-               WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
-               AND o.pass = a.pass AND o.epoch = a.epoch AND o.state IN ('c', 's')";
-    bind_attempts(prepared(sql), key, attempts).execute(conn).await.store()?;
+    bind_attempts(prepared(PUT_BACK), key, attempts).execute(conn).await.store()?;
     Ok(())
 }

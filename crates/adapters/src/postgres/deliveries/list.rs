@@ -137,7 +137,7 @@ enum Place {
 fn place(state: DeliveryState) -> Place {
     match state {
         DeliveryState::Pending | DeliveryState::Claimed => Place::Outbox("AND state IN ('p', 'c')"),
-        DeliveryState::Sending => Place::Outbox("AND state = 's'"),
+        DeliveryState::Sending => Place::Outbox("AND state = 's' AND lease_until IS NOT NULL"),
         DeliveryState::Sent => Place::Messages("AND state = 's'"),
         DeliveryState::Failed => Place::Messages("AND state = 'f'"),
         DeliveryState::Suppressed => Place::Messages("AND state = 'u'"),

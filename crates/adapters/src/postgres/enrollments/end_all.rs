@@ -96,7 +96,7 @@ async fn end_enrollments(
 async fn hold_under_way(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
     diesel::sql_query(
         "UPDATE outbox o SET by_hand = false FROM (SELECT contact_no, step, pass FROM outbox \
-             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' ORDER BY contact_no, step, pass FOR UPDATE) AS w \
+             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until IS NOT NULL ORDER BY contact_no, step, pass FOR UPDATE) AS w \
          WHERE o.tenant_no = $1 AND o.campaign_no = $2 AND o.contact_no = w.contact_no AND o.step = w.step AND o.pass = w.pass",
     )
     .bind::<Integer, _>(key.tenant.0)

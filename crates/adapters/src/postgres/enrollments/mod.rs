@@ -71,7 +71,7 @@ impl EnrollmentRepo for PgUnit {
 
     async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64> {
         let count: Count =
-            prepared("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's'")
+            prepared("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until IS NOT NULL")
                 .bind::<Integer, _>(campaign.tenant.0)
                 .bind::<Integer, _>(campaign.no.0)
                 .get_result(self.conn().await?)

@@ -4,12 +4,13 @@ use super::{Counter, begin, beginning, begun, claim, expire_leases, record, sent
 use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::model::ids::ContactId;
-use muster_domain::ports::delivery::{DeliveryStore, Reservations};
+use muster_domain::model::schedule::Settings;
+use muster_domain::ports::delivery::{BeginReport, DeliveryStore, Reservations};
 use muster_domain::ports::store::{StoreError, in_tx};
 use muster_domain::usecases::erase_contact::{EraseContact, erase_contact};
 use muster_domain::usecases::suppress_address::{SuppressAddress, suppress_address};
 use muster_domain::usecases::unsubscribe::unsubscribe;
-use muster_testkit::mail_queue::MailQueue;
+use muster_testkit::mail_queue::{MailQueue, QueuePlan};
 use std::time::Duration;
 
 #[tokio::test]
@@ -31,6 +32,24 @@ async fn what_is_reserved_begins_and_the_rest_is_pending_again_as_if_nothing_had
     assert_eq!(queue.in_flight(&store).await, 2);
     let again = claim(&store, queue.key, 3).await;
     assert_eq!(again[0].claimed.attempt.epoch.0, 2);
+}
+
+#[tokio::test]
+async fn what_began_already_or_was_given_back_does_not_begin_under_its_old_claim() {
+    for daily_limit in [None, Some(100)] {
+        let settings = Settings { daily_limit, ..Settings::default() };
+        let queue = MailQueue::with(QueuePlan { contacts: 2, settings, ..QueuePlan::default() }).await;
+        let store = queue.store();
+        let letters = claim(&store, queue.key, 2).await;
+        assert_eq!(begin(&store, queue.key, &letters[..1]).await.begun.len(), 1);
+        store.give_back(queue.key, &[letters[1].claimed.attempt]).await.unwrap();
+        let again = begin(&store, queue.key, &letters).await;
+        assert_eq!(again, BeginReport::default(), "{daily_limit:?}");
+        assert_eq!(
+            queue.text("SELECT string_agg(state::text || ':' || attempts, ',' ORDER BY state) FROM outbox").await,
+            "p:0,s:1"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Leases, their end, and what is learned after it.
 
-use super::{begun, claim, expire_leases, failed, in_doubt, record, retry, sent};
-use muster_domain::model::delivery::RetryPolicy;
+use super::{begin, begun, claim, expire_leases, failed, in_doubt, record, retry, sent};
+use muster_domain::model::delivery::{LEASE, LEASE_AT_BEGIN, RetryPolicy};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{DeliveryStore, Reaper};
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn expired_claims_are_pending_again_and_expired_sends_are_in_doubt() {
@@ -53,6 +54,43 @@ async fn a_renewed_lease_does_not_run_out() {
         .number("SELECT min(extract(epoch FROM lease_until - clock_timestamp())) FROM outbox WHERE state <> 'p'")
         .await;
     assert!((25..=30).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_begin_leaves_a_lease_that_lasts_and_prolongs_one_that_does_not() {
+    let left = "SELECT round(extract(epoch FROM lease_until - clock_timestamp())) FROM outbox WHERE state = 's'";
+    let enough = i64::try_from(LEASE_AT_BEGIN.as_secs()).unwrap();
+    let all = i64::try_from(LEASE.as_secs()).unwrap();
+    for (had, has) in [(enough + 3, enough + 3), (enough - 1, all), (-1, all)] {
+        let queue = MailQueue::of(1).await;
+        let store = queue.store();
+        let letters = claim(&store, queue.key, 1).await;
+        queue.run(&format!("UPDATE outbox SET lease_until = clock_timestamp() + interval '{had} seconds'")).await;
+        assert_eq!(begin(&store, queue.key, &letters).await.begun.len(), 1);
+        let left = queue.number(left).await;
+        assert!((has - 1..=has).contains(&left), "{had}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn a_begin_writes_no_index() {
+    let queue = MailQueue::of(9).await;
+    let store = queue.store();
+    let letters = claim(&store, queue.key, 9).await;
+    let in_place = "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'outbox'";
+    let told = || async {
+        // What a session did is told when it ends, or is idle for a second.
+        queue.run("SELECT pg_stat_force_next_flush()").await;
+        queue.number(in_place).await
+    };
+    assert_eq!(told().await, 0);
+    assert_eq!(begin(&store, queue.key, &letters).await.begun.len(), 9);
+    drop(store);
+    let begun = Instant::now();
+    while told().await < 9 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} of 9", told().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

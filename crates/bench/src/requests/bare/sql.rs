@@ -35,8 +35,11 @@ pub(super) const FIGURES: &str = concat!(
     number!(),
     " GROUP BY step) AS f"
 );
-pub(super) const UNDER_WAY: &str =
-    concat!("SELECT count(*) FROM outbox WHERE tenant_no = 1 AND campaign_no = ", number!(), " AND state = 's'");
+pub(super) const UNDER_WAY: &str = concat!(
+    "SELECT count(*) FROM outbox WHERE tenant_no = 1 AND campaign_no = ",
+    number!(),
+    " AND state = 's' AND lease_until IS NOT NULL"
+);
 pub(super) const LIST: &str = concat!(
     "SELECT row_to_json(c)::text, c.campaign_no, s.id, k.audience ",
     joined!(),
