@@ -161,7 +161,8 @@ impl MailTransport for FakeTransport {
 
 #[async_trait]
 impl MailSession for FakeSession {
-    async fn reserve(&mut self, envelope: &Envelope) -> Result<(), TransportError> {
+    async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError> {
+        let envelope = &message.envelope;
         let before = self.mail.note(MailEvent::Begin, &envelope.to, &[]);
         tokio::time::sleep(self.mail.behaviour.delay).await;
         (self.mail.behaviour.reserve)(envelope, before)?;

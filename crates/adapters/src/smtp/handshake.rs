@@ -1,6 +1,7 @@
 //! From nothing to a session that may send: connect, greeting, `EHLO`, `STARTTLS`, `AUTH`.
 
 use super::config::{Credentials, Encryption, SmtpConfig};
+use super::grouping::Grouping;
 use super::redact::shorten;
 use super::reply::Reply;
 use super::stream::Stream;
@@ -61,6 +62,10 @@ impl Capabilities {
 pub(super) struct Connection {
     pub(super) wire: Wire,
     pub(super) capabilities: Capabilities,
+    /// Whether `MAIL FROM` takes company.
+    pub(super) grouping: Grouping,
+    /// The recipient that `RCPT` and `DATA` were written for already; their replies are what is to be read next.
+    pub(super) ahead: Option<String>,
     /// Messages begun on it.
     pub(super) messages: u32,
     /// When it was last put aside.
@@ -95,7 +100,8 @@ impl Connection {
             may_authenticate(wire.stream().is_encrypted(), peer)?;
             authenticate(&mut wire, credentials, capabilities, limits).await?;
         }
-        Ok(Self { wire, capabilities, messages: 0, idle_since: Instant::now() })
+        let grouping = Grouping::default();
+        Ok(Self { wire, capabilities, grouping, ahead: None, messages: 0, idle_since: Instant::now() })
     }
 
     /// Says good-bye and closes.

@@ -2,10 +2,11 @@
 //!
 //! The client is our own because what happens around the final dot decides whether a message is retried, counted
 //! as sent or held as in doubt; no client at hand says which side of the dot a connection was lost on.
-//! One command, one reply, and whatever a server says unasked breaks the connection. Commands are pipelined in one place only:
-//! `RCPT` and `DATA` are written together where the server offers PIPELINING (RFC 2920), and each has its reply.
+//! One command, one reply, and whatever a server says unasked breaks the connection. Where the server offers PIPELINING (RFC 2920)
+//! `RCPT` and `DATA` are written together, and with `MAIL FROM` where that pays (`grouping.rs`); each has its reply.
 
 mod config;
+mod grouping;
 mod handshake;
 mod pool;
 mod redact;

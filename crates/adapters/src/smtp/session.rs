@@ -5,7 +5,7 @@ use super::pool::Pool;
 use super::transaction::{Afterwards, deliver, mail_from};
 use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
-use muster_domain::ports::transport::{DynJournal, Envelope, MailSession, TransportError, WireMessage};
+use muster_domain::ports::transport::{DynJournal, MailSession, TransportError, WireMessage};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -41,9 +41,10 @@ impl SmtpSession {
         }
     }
 
-    /// `RSET`; a connection that does not take even that is closed.
+    /// `RSET`; a connection that does not take even that is closed, and so is one whose server waits for a message.
     async fn reset(&mut self) {
         self.standing = Standing::Unknown;
+        self.connection.take_if(|connection| connection.ahead.is_some());
         let Some(connection) = self.connection.as_mut() else { return };
         match connection.wire.command(self.pool.limits().housekeeping, &["RSET"]).await {
             Ok(reply) if reply.is_positive() => self.standing = Standing::Ready,
@@ -54,7 +55,7 @@ impl SmtpSession {
 
 #[async_trait]
 impl MailSession for SmtpSession {
-    async fn reserve(&mut self, envelope: &Envelope) -> Result<(), TransportError> {
+    async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError> {
         if self.standing == Standing::Reserved {
             self.reset().await;
         }
@@ -63,7 +64,7 @@ impl MailSession for SmtpSession {
             return Err(TransportError::Unavailable("the connection is closed".to_owned()));
         };
         self.standing = Standing::Unknown;
-        match mail_from(connection, envelope, self.pool.limits()).await {
+        match mail_from(connection, message, self.pool.limits()).await {
             Ok(()) => {
                 self.standing = Standing::Reserved;
                 Ok(())

@@ -8,8 +8,12 @@ use super::timeouts::PhaseTimeouts;
 use super::wire::{DotFault, Fault};
 use muster_domain::model::bounce::{BounceClass, EnhancedStatus};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
-use muster_domain::ports::transport::{DynJournal, Envelope, Phase, TransportError, WireMessage};
+use muster_domain::ports::transport::{DynJournal, Phase, TransportError, WireMessage};
 use std::fmt::Display;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const DATA: &[&str] = &["DATA"];
 
 /// What the connection is good for after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +29,13 @@ pub(super) enum Afterwards {
 /// How a message fared, and what the connection is good for now.
 pub(super) type Verdict = (SendOutcome, Afterwards);
 
-/// `MAIL FROM`. On an error nothing is reserved.
+/// `MAIL FROM`, and what follows it where that pays. On an error nothing is reserved.
 pub(super) async fn mail_from(
     connection: &mut Connection,
-    envelope: &Envelope,
+    message: &WireMessage,
     limits: &PhaseTimeouts,
 ) -> Result<(), (TransportError, Afterwards)> {
+    let envelope = &message.envelope;
     if !is_wire_safe(&envelope.from) {
         let why = "MAIL: the sender is not an address".to_owned();
         return Err((TransportError::Rejected(why), Afterwards::Ready));
@@ -42,18 +47,46 @@ pub(super) async fn mail_from(
     }
     connection.messages = connection.messages.saturating_add(1);
     let parameters = if international && connection.capabilities.smtputf8 { "> BODY=8BITMIME SMTPUTF8" } else { ">" };
-    let command = ["MAIL FROM:<", envelope.from.as_str(), parameters];
-    let lost = |fault: Fault| (TransportError::Unavailable(format!("MAIL: {fault}")), Afterwards::Close);
-    let reply = connection.wire.command(limits.reserve, &command).await.map_err(lost)?;
+    let reply = ask_sender(connection, message, parameters, limits).await;
+    let reply = reply.map_err(|fault| (TransportError::Unavailable(format!("MAIL: {fault}")), Afterwards::Close))?;
     let said = || format!("MAIL: {}", shorten(&reply, &[&envelope.from, &envelope.to]));
-    match reply.code {
-        200..=299 => Ok(()),
+    let refusal = match reply.code {
+        200..=299 => return Ok(()),
         // 530, 535 and 538 are about how we are logged in (RFC 4954 section 6), as at AUTH: no mail is to blame.
-        421 | 530 | 535 | 538 => Err((TransportError::Unavailable(said()), Afterwards::Close)),
-        400..=499 => Err((TransportError::Refused(said()), Afterwards::Ready)),
-        500..=599 => Err((TransportError::Rejected(said()), Afterwards::Ready)),
-        _ => Err((TransportError::Unavailable(said()), Afterwards::Close)),
+        421 | 530 | 535 | 538 => return Err((TransportError::Unavailable(said()), Afterwards::Close)),
+        400..=499 => TransportError::Refused(said()),
+        500..=599 => TransportError::Rejected(said()),
+        _ => return Err((TransportError::Unavailable(said()), Afterwards::Close)),
+    };
+    let afterwards = match connection.ahead.take() {
+        Some(_) => rest_refused_too(connection, 2, Afterwards::Ready, limits.reserve).await,
+        None => Afterwards::Ready,
+    };
+    Err((refusal, afterwards))
+}
+
+async fn ask_sender(
+    connection: &mut Connection,
+    message: &WireMessage,
+    parameters: &str,
+    limits: &PhaseTimeouts,
+) -> Result<Reply, Fault> {
+    let WireMessage { envelope, .. } = message;
+    let mail: &[&str] = &["MAIL FROM:<", envelope.from.as_str(), parameters];
+    let rcpt: &[&str] = &["RCPT TO:<", envelope.to.as_str(), ">"];
+    let together = connection.capabilities.pipelining
+        && connection.grouping.pays()
+        && refuse_unsendable(connection, message).is_ok();
+    let commands: &[&[&str]] = if together { &[mail, rcpt, DATA] } else { &[mail] };
+    let begun = Instant::now();
+    let reply = connection.wire.commands(limits.reserve, commands).await?;
+    if together {
+        connection.ahead = Some(envelope.to.clone());
+        connection.grouping.group_took(begun.elapsed());
+    } else {
+        connection.grouping.sender_took(begun.elapsed());
     }
+    Ok(reply)
 }
 
 /// `RCPT TO` to the reply after the final dot, after [`mail_from`] succeeded.
@@ -79,6 +112,9 @@ async fn up_to_dot(
     journal: &DynJournal,
     limits: &PhaseTimeouts,
 ) -> Result<(), Verdict> {
+    if connection.ahead.as_ref().is_some_and(|recipient| *recipient != message.envelope.to) {
+        return Err(lost("RCPT", "another recipient was named"));
+    }
     refuse_unsendable(connection, message)?;
     open_body(connection, message, limits).await?;
     let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
@@ -93,38 +129,51 @@ async fn up_to_dot(
     journal.record(attempt, &Phase::Dot).map_err(|error| lost("journal", error.kind()))
 }
 
-/// `RCPT TO` and `DATA`, to the reply after which the body follows. In one write where the server takes that (RFC 2920), which
-/// saves one of the four times that a message waits for the network.
+/// `RCPT TO` and `DATA`, to the reply after which the body follows. In one write where the server takes that (RFC 2920), unless
+/// they were written already.
 async fn open_body(connection: &mut Connection, message: &WireMessage, limits: &PhaseTimeouts) -> Result<(), Verdict> {
     let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
     let rcpt: &[&str] = &["RCPT TO:<", message.envelope.to.as_str(), ">"];
-    let together = connection.capabilities.pipelining;
+    let ahead = connection.ahead.take().is_some();
+    let together = ahead || connection.capabilities.pipelining;
     let wire = &mut connection.wire;
     let commands: &[&[&str]] = if together { &[rcpt, DATA] } else { &[rcpt] };
-    let reply = wire.commands(limits.rcpt, commands).await.map_err(|fault| lost("RCPT", fault))?;
+    let begun = Instant::now();
+    let reply = if ahead { wire.reply(limits.rcpt).await } else { wire.commands(limits.rcpt, commands).await };
+    let reply = reply.map_err(|fault| lost("RCPT", fault))?;
+    if !ahead {
+        connection.grouping.recipient_took(begun.elapsed());
+    }
     if !reply.is_positive() {
         let (outcome, mut afterwards) = recipient_refused(&reply, &addresses);
         if together && afterwards != Afterwards::Close {
-            // To a server this is one error more, and servers slow down who makes many, or hang up.
-            connection.capabilities.pipelining = false;
-            afterwards = data_refused_too(connection, limits).await;
+            afterwards = rest_refused_too(connection, 1, Afterwards::NeedsReset, limits.data).await;
         }
         return Err((outcome, afterwards));
     }
+    let wire = &mut connection.wire;
     let reply = if together { wire.reply(limits.data).await } else { wire.command(limits.data, DATA).await };
     let reply = reply.map_err(|fault| lost("DATA", fault))?;
     if reply.code == 354 { Ok(()) } else { Err(refused("DATA", &reply, &addresses, Afterwards::NeedsReset)) }
 }
 
-const DATA: &[&str] = &["DATA"];
-
-/// The reply to a `DATA` whose recipient was refused before the server read it. One that wants a message for nobody gets
-/// none: the connection is closed.
-async fn data_refused_too(connection: &mut Connection, limits: &PhaseTimeouts) -> Afterwards {
-    match connection.wire.reply(limits.data).await {
-        Ok(reply) if !reply.is_closing() && (reply.is_transient() || reply.is_permanent()) => Afterwards::NeedsReset,
-        Ok(_) | Err(_) => Afterwards::Close,
+/// The replies to `count` commands, `DATA` the last of them, that were written before the server refused what they build upon. One
+/// that wants a message all the same gets none: the connection is closed.
+async fn rest_refused_too(
+    connection: &mut Connection,
+    count: usize,
+    otherwise: Afterwards,
+    limit: Duration,
+) -> Afterwards {
+    // To a server these are errors more, and servers slow down who makes many, or hang up.
+    connection.capabilities.pipelining = false;
+    for _ in 0..count {
+        match connection.wire.reply(limit).await {
+            Ok(reply) if !reply.is_closing() && (reply.is_transient() || reply.is_permanent()) => {}
+            Ok(_) | Err(_) => return Afterwards::Close,
+        }
     }
+    otherwise
 }
 
 fn recipient_refused(reply: &Reply, addresses: &[&str]) -> Verdict {

@@ -124,15 +124,12 @@ impl Wire {
         matches!(self.stream.fill_buf().now_or_never(), Some(Ok(bytes)) if !bytes.is_empty())
     }
 
-    /// Writes a body that is already stuffed, in chunks of which each has `limit`, until the kernel has all of it.
+    /// Writes a body that is already stuffed, in chunks of which each has `limit`, until the kernel has all of it. The kernel may
+    /// keep the end of it for what is written next, which is the dot: so both go out together.
     pub(super) async fn send_body(&mut self, body: &[u8], limit: Duration) -> Result<(), Fault> {
         for chunk in body.chunks(CHUNK) {
-            let write = async {
-                self.stream.write_all(chunk).await?;
-                self.stream.flush().await?;
-                Ok(())
-            };
-            timeout(limit, write).await.unwrap_or(Err(Fault::TimedOut))?;
+            let write = self.stream.get_mut().write_with_more_to_come(chunk);
+            timeout(limit, write).await.map_err(|_| Fault::TimedOut)??;
             #[cfg(feature = "fault-injection")]
             crate::faults::point("C5");
         }

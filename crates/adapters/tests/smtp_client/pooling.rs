@@ -77,7 +77,7 @@ async fn an_aborted_reservation_sends_nothing_and_keeps_the_connection() {
     let sink = SmtpSink::start(Script::default()).await.unwrap();
     let transport = transport(&sink);
     let mut session = transport.session().await.unwrap();
-    session.reserve(&message("a@x.test", b"").envelope).await.unwrap();
+    session.reserve(&message("a@x.test", b"")).await.unwrap();
     session.abort().await;
     session.abort().await;
     let outcome = session.confirm(attempt(1), &message("a@x.test", b"x\r\n"), &Remembering::default()).await;
@@ -92,8 +92,8 @@ async fn an_aborted_reservation_sends_nothing_and_keeps_the_connection() {
 async fn reserving_twice_takes_the_first_back() {
     let sink = SmtpSink::start(Script::default()).await.unwrap();
     let mut session = transport(&sink).session().await.unwrap();
-    session.reserve(&message("a@x.test", b"").envelope).await.unwrap();
-    session.reserve(&message("b@x.test", b"").envelope).await.unwrap();
+    session.reserve(&message("a@x.test", b"")).await.unwrap();
+    session.reserve(&message("b@x.test", b"")).await.unwrap();
     let outcome = session.confirm(attempt(1), &message("b@x.test", b"x\r\n"), &Remembering::default()).await;
     assert!(matches!(outcome, SendOutcome::Sent { .. }), "{outcome:?}");
     assert_eq!(sink.violations(), Violations::default());
@@ -104,7 +104,7 @@ async fn a_session_dropped_in_mid_transaction_closes_its_connection() {
     let sink = SmtpSink::start(Script::default()).await.unwrap();
     let transport = transport(&sink);
     let mut session = transport.session().await.unwrap();
-    session.reserve(&message("a@x.test", b"").envelope).await.unwrap();
+    session.reserve(&message("a@x.test", b"")).await.unwrap();
     drop(session);
     sink.until(SOON, |sink| sink.count(Verb::Closed) == 1).await.unwrap();
     assert!(is_sent(&send(&transport, &message("b@x.test", b"x\r\n"), &Remembering::default()).await));
@@ -117,7 +117,7 @@ async fn a_confirmation_given_up_half_way_closes_its_connection() {
     let transport = transport(&sink);
     let mut session = transport.session().await.unwrap();
     let wire = message("a@x.test", b"x\r\n");
-    session.reserve(&wire.envelope).await.unwrap();
+    session.reserve(&wire).await.unwrap();
     let journal = Remembering::default();
     let stalled = tokio::time::timeout(Duration::from_millis(50), session.confirm(attempt(1), &wire, &journal)).await;
     assert!(stalled.is_err());
@@ -143,7 +143,7 @@ async fn a_server_that_was_restarted_is_found_again() {
     let sink = SmtpSink::start(Script::with([Rule::new(At::Rset, Act::Drop)])).await.unwrap();
     let transport = transport(&sink);
     let mut session = transport.session().await.unwrap();
-    session.reserve(&message("a@x.test", b"").envelope).await.unwrap();
+    session.reserve(&message("a@x.test", b"")).await.unwrap();
     session.abort().await;
     drop(session);
     assert!(is_sent(&send(&transport, &message("b@x.test", b"x\r\n"), &Remembering::default()).await));

@@ -63,7 +63,7 @@ pub(crate) async fn send(
     journal: &DynJournal,
 ) -> Result<SendOutcome, TransportError> {
     let mut session = transport.session().await?;
-    session.reserve(&message.envelope).await?;
+    session.reserve(message).await?;
     Ok(session.confirm(attempt(1), message, journal).await)
 }
 

@@ -51,15 +51,16 @@ pub trait MailTransport: Send + Sync {
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait MailSession: Send {
-    /// Writes `MAIL FROM` and reads its reply, within a second. On an error nothing is reserved.
-    async fn reserve(&mut self, envelope: &Envelope) -> Result<(), TransportError>;
-    /// `RCPT TO`, `DATA`, the body, the final dot, the reply; each with its own timeout.
+    /// Writes `MAIL FROM` and reads its reply, within a second. On an error nothing is reserved. `RCPT TO` and `DATA` may be written
+    /// behind it, of which nothing is accepted; nothing of the message is.
+    async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError>;
+    /// `RCPT TO` and `DATA` as far as they are not written yet, the body, the final dot, the reply; each with its own timeout.
     ///
     /// Tells `journal` [`Phase::Dot`] before the first byte of the final dot is written and
     /// [`Phase::Replied`] once the reply was read. Every loss before the dot is [`SendOutcome::Retry`];
     /// only a loss after it is [`SendOutcome::InDoubt`].
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome;
-    /// Takes a reservation back (`RSET`, else the connection is closed). Never sends `DATA`.
+    /// Takes a reservation back (`RSET`, else the connection is closed). Sends nothing of the message.
     async fn abort(&mut self);
 }
 

@@ -148,7 +148,7 @@ async fn send(
 ) -> Result<(), String> {
     let message = composer.compose(parts).map_err(|error| error.to_string())?;
     let mut session = transport.session().await.map_err(|error| error.to_string())?;
-    session.reserve(&message.envelope).await.map_err(|error| error.to_string())?;
+    session.reserve(&message).await.map_err(|error| error.to_string())?;
     match session.confirm(attempt, &message, &NoJournal).await {
         SendOutcome::Sent { .. } => Ok(()),
         SendOutcome::Retry { reason, .. } | SendOutcome::Failed { reason, .. } => Err(reason),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use muster_adapters::faults::{Bug, point};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
-use muster_domain::ports::transport::{DynJournal, Envelope, MailSession, MailTransport, TransportError, WireMessage};
+use muster_domain::ports::transport::{DynJournal, MailSession, MailTransport, TransportError, WireMessage};
 use std::sync::Arc;
 
 pub(super) struct FaultyTransport {
@@ -29,9 +29,9 @@ struct FaultySession {
 
 #[async_trait]
 impl MailSession for FaultySession {
-    async fn reserve(&mut self, envelope: &Envelope) -> Result<(), TransportError> {
+    async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError> {
         point("C2");
-        self.inner.reserve(envelope).await?;
+        self.inner.reserve(message).await?;
         point("C3");
         Ok(())
     }

@@ -37,6 +37,8 @@ pub(super) struct Conversation {
     pub(super) from: Option<String>,
     pub(super) to: Option<String>,
     pub(super) eight_bit: bool,
+    /// The last sender named was refused.
+    unwelcome: bool,
 }
 
 /// Holds the conversation until either side ends it.
@@ -64,8 +66,16 @@ async fn run(tcp: TcpStream, number: u64, shared: &Arc<Shared>) -> io::Result<()
         encrypted = true;
     }
     let shared = Arc::clone(shared);
-    let mut talk =
-        Conversation { wire: Wire::new(stream), number, shared, encrypted, from: None, to: None, eight_bit: false };
+    let mut talk = Conversation {
+        wire: Wire::new(stream),
+        number,
+        shared,
+        encrypted,
+        from: None,
+        to: None,
+        eight_bit: false,
+        unwelcome: false,
+    };
     if talk.greet().await? != Next::GoOn {
         return Ok(());
     }
@@ -118,6 +128,9 @@ impl Conversation {
         if verb == Verb::Rcpt {
             self.to = path(argument);
         }
+        if matches!(verb, Verb::Mail | Verb::Rset) {
+            self.unwelcome = false;
+        }
         let telling = matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Ehlo | Verb::Helo);
         let detail = if telling { argument } else { "" };
         let extra = match self.scripted(at, verb, at_ns, detail).await? {
@@ -125,6 +138,7 @@ impl Conversation {
                 if verb == Verb::Rcpt {
                     self.to = None;
                 }
+                self.unwelcome |= verb == Verb::Mail;
                 return Ok(next);
             }
             Scripted::HangUp => return Ok(Next::Hang),
@@ -132,6 +146,9 @@ impl Conversation {
         };
         match self.refusal(verb, argument) {
             Some(reply) => {
+                if verb == Verb::Rcpt {
+                    self.to = None;
+                }
                 self.refuse(verb, at_ns, detail, Some(reply));
                 self.answer(reply, extra).await
             }
@@ -148,6 +165,8 @@ impl Conversation {
             Verb::StartTls if self.encrypted || !script.starttls => return Some("502 5.5.1 not offered"),
             Verb::Auth if script.auth.is_none() => return Some("502 5.5.1 not offered"),
             Verb::Mail if self.from.is_some() || path(argument).is_none() => order,
+            // Sent together with a sender who was refused since.
+            Verb::Rcpt | Verb::Data if self.unwelcome && script.pipelining => return Some("503 5.5.1 no valid sender"),
             Verb::Rcpt if self.from.is_none() || path(argument).is_none() => order,
             // Sent together with a recipient who was refused since.
             Verb::Data if self.to.is_none() && self.from.is_some() && script.pipelining => {

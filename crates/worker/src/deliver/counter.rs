@@ -113,7 +113,7 @@ impl Reservations for Counter {
         let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
         let answers = join_all(asked.map(|(attempt, place)| async move {
             place.standing = Standing::Lost;
-            let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message.envelope)).await;
+            let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message)).await;
             let silent = |_| Err(TransportError::Unavailable("no reply to MAIL FROM in time".to_owned()));
             (*attempt, answer.unwrap_or_else(silent))
         }))

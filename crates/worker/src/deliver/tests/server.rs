@@ -4,7 +4,7 @@ use super::A_MOMENT;
 use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{
-    DynJournal, Envelope, Journal, MailSession, MailTransport, Phase, TransportError, WireMessage,
+    DynJournal, Journal, MailSession, MailTransport, Phase, TransportError, WireMessage,
 };
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ impl MailTransport for Greeting {
 
 #[async_trait]
 impl MailSession for Greeting {
-    async fn reserve(&mut self, _: &Envelope) -> Result<(), TransportError> {
+    async fn reserve(&mut self, _: &WireMessage) -> Result<(), TransportError> {
         let before = {
             let mut asked = self.0.asked.lock().unwrap();
             asked.push(Instant::now());
