@@ -68,7 +68,7 @@ pub trait MailSession: Send {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "phase", rename_all = "camelCase")]
 pub enum Phase {
-    /// The begin is about to be committed; nothing but `MAIL FROM` was written.
+    /// The begin is about to be committed; nothing of the message was written.
     Begun,
     /// The final dot is about to be written.
     Dot,
