@@ -62,7 +62,7 @@ impl PgStore {
     }
 
     /// Opens a transaction and asks `first` in the same flight. A connection that turns out dead is replaced by the next,
-    /// until a fresh one fails; each is asked, so `first` must only read, or lock: see [`PgTx::begin`].
+    /// until a fresh one fails; each is asked, for what `first` may do see [`PgTx::begin`].
     pub(crate) async fn open_asking<T>(
         &self,
         role: Role,

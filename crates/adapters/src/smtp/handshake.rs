@@ -1,7 +1,7 @@
 //! From nothing to a session that may send: connect, greeting, `EHLO`, `STARTTLS`, `AUTH`.
 
 use super::config::{Credentials, Encryption, SmtpConfig};
-use super::grouping::Grouping;
+use super::grouping::{Grouping, Unanswered};
 use super::redact::shorten;
 use super::reply::Reply;
 use super::stream::Stream;
@@ -77,6 +77,7 @@ impl Connection {
         config: &SmtpConfig,
         tls: &Arc<ClientConfig>,
         limits: &PhaseTimeouts,
+        unanswered: Unanswered,
     ) -> Result<Self, TransportError> {
         let tcp = connect(config, limits).await?;
         let (local, peer) = addresses(&tcp)?;
@@ -100,7 +101,7 @@ impl Connection {
             may_authenticate(wire.stream().is_encrypted(), peer)?;
             authenticate(&mut wire, credentials, capabilities, limits).await?;
         }
-        let grouping = Grouping::default();
+        let grouping = Grouping::of(unanswered);
         Ok(Self { wire, capabilities, grouping, ahead: None, messages: 0, idle_since: Instant::now() })
     }
 

@@ -1,6 +1,7 @@
 //! Connections kept open between messages: at most as many as sessions, none older than the server's patience.
 
 use super::config::{SmtpConfig, SmtpConfigError};
+use super::grouping::Unanswered;
 use super::handshake::Connection;
 use super::session::SmtpSession;
 use super::timeouts::PhaseTimeouts;
@@ -34,7 +35,7 @@ impl SmtpTransport {
         let tls = tls::client_config(config.tls_ca.as_deref())?;
         let permits = Arc::new(Semaphore::new(config.sessions));
         let idle = Mutex::new(Idle { connections: Vec::with_capacity(config.sessions), swept: false });
-        Ok(Self { pool: Arc::new(Pool { config, limits, tls, permits, idle }) })
+        Ok(Self { pool: Arc::new(Pool { config, limits, tls, permits, idle, unanswered: Unanswered::default() }) })
     }
 
     /// Says good-bye on every idle connection. Sessions still lent are not touched.
@@ -54,7 +55,7 @@ impl MailTransport for SmtpTransport {
         };
         let connection = match pool.take_idle().await {
             Some(connection) => connection,
-            None => Connection::open(&pool.config, &pool.tls, &pool.limits).await?,
+            None => Connection::open(&pool.config, &pool.tls, &pool.limits, pool.unanswered.clone()).await?,
         };
         Ok(Box::new(SmtpSession::new(connection, Arc::clone(pool), permit)))
     }
@@ -72,6 +73,7 @@ pub(super) struct Pool {
     tls: Arc<ClientConfig>,
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
+    unanswered: Unanswered,
 }
 
 #[derive(Debug)]

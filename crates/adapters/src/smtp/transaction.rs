@@ -59,7 +59,7 @@ pub(super) async fn mail_from(
         _ => return Err((TransportError::Unavailable(said()), Afterwards::Close)),
     };
     let afterwards = match connection.ahead.take() {
-        Some(_) => rest_refused_too(connection, 2, Afterwards::Ready, limits.reserve).await,
+        Some(_) => rest_refused_too(connection, 2, Afterwards::Ready, limits.reserve / 5).await,
         None => Afterwards::Ready,
     };
     Err((refusal, afterwards))
@@ -78,6 +78,9 @@ async fn ask_sender(
         && connection.grouping.pays()
         && refuse_unsendable(connection, message).is_ok();
     let commands: &[&[&str]] = if together { &[mail, rcpt, DATA] } else { &[mail] };
+    if together {
+        connection.grouping.group_begins();
+    }
     let begun = Instant::now();
     let reply = connection.wire.commands(limits.reserve, commands).await?;
     if together {

@@ -1,7 +1,7 @@
 //! Servers that take `RCPT` and `DATA` in one write (RFC 2920).
 
 use crate::support::{Remembering, attempt, message, send, short_limits, transport_to};
-use muster_adapters::smtp::SmtpTransport;
+use muster_adapters::smtp::{PhaseTimeouts, SmtpTransport};
 use muster_domain::model::delivery::SendOutcome;
 use muster_domain::ports::transport::{MailTransport, TransportError};
 use muster_testkit::smtp_sink::{Act, At, Rule, Script, SmtpSink, Verb, Violations};
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 /// A server that answers nothing but what it was asked last before it has to: replies to `MAIL` that had company, and to `RCPT`,
 /// wait for `DATA`; there it takes as long as it is told for each message. For one connection; whether each `MAIL` had company.
-async fn server_that_reads_all(listener: TcpListener, takes: [Duration; 3]) -> std::io::Result<Vec<bool>> {
+async fn server_that_reads_all(listener: &TcpListener, takes: [Duration; 3]) -> std::io::Result<Vec<bool>> {
     let (mut tcp, _) = listener.accept().await?;
     let (reading, mut writing) = tcp.split();
     let mut reading = BufReader::new(reading);
@@ -52,7 +52,7 @@ async fn commands_are_written_together_where_the_server_offers_it_and_is_quick()
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let transport = transport_to(&format!("smtp://{}", listener.local_addr().unwrap()), short_limits());
-        let server = tokio::spawn(server_that_reads_all(listener, takes));
+        let server = tokio::spawn(async move { server_that_reads_all(&listener, takes).await });
         for to in ["one@x.test", "two@x.test", "three@x.test"] {
             let result = send(&transport, &message(to, b"x\r\n"), &Remembering::default()).await;
             assert!(matches!(result, Ok(SendOutcome::Sent { .. })), "{to}: {result:?}");
@@ -60,6 +60,32 @@ async fn commands_are_written_together_where_the_server_offers_it_and_is_quick()
         drop(transport);
         assert_eq!(server.await.unwrap().unwrap(), expected, "{takes:?}");
     }
+}
+
+#[tokio::test]
+async fn after_a_group_without_a_reply_other_connections_ask_apart_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The second connection is greeted when the server is done with the first.
+    let limits = PhaseTimeouts { greeting: Duration::from_secs(20), ..short_limits() };
+    let transport = transport_to(&format!("smtp://{}?sessions=1", listener.local_addr().unwrap()), limits);
+    let too_long = Duration::from_secs(1);
+    let server = tokio::spawn(async move {
+        let first = server_that_reads_all(&listener, [Duration::ZERO, too_long, Duration::ZERO]).await;
+        (first, server_that_reads_all(&listener, [Duration::ZERO; 3]).await)
+    });
+    let journal = Remembering::default();
+    assert!(matches!(send(&transport, &message("one@x.test", b"x\r\n"), &journal).await, Ok(SendOutcome::Sent { .. })));
+    let mut session = transport.session().await.unwrap();
+    let slow = message("slow@x.test", b"x\r\n");
+    let given_up = tokio::time::timeout(Duration::from_millis(100), session.reserve(&slow)).await;
+    assert!(given_up.is_err());
+    drop(session);
+    for to in ["slow@x.test", "two@x.test"] {
+        let sent = send(&transport, &message(to, b"x\r\n"), &journal).await;
+        assert!(matches!(sent, Ok(SendOutcome::Sent { .. })), "{to}: {sent:?}");
+    }
+    drop(transport);
+    assert_eq!(server.await.unwrap().1.unwrap(), [false, false]);
 }
 
 #[tokio::test]
