@@ -13,7 +13,6 @@ use tokio::time::Instant;
 const SLOWER_BY: Duration = Duration::from_millis(20);
 /// A server that was slow is asked apart for so many messages.
 const APART_FOR: u32 = 50;
-
 /// After a group that got no reply at all every connection asks apart for so long: the message is out by then, or has learned why not.
 const ALL_APART_FOR: Duration = Duration::from_mins(1);
 
@@ -134,6 +133,7 @@ mod tests {
         grouping.group_took(SLOW);
         assert!(!grouping.pays());
     }
+
     #[test]
     fn a_group_without_a_reply_keeps_every_connection_apart_for_a_while() {
         let unanswered = Unanswered::default();

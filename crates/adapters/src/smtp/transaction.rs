@@ -15,6 +15,10 @@ use tokio::time::Instant;
 
 const DATA: &[&str] = &["DATA"];
 
+fn rcpt_to(message: &WireMessage) -> [&str; 3] {
+    ["RCPT TO:<", &message.envelope.to, ">"]
+}
+
 /// What the connection is good for after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
@@ -73,11 +77,10 @@ async fn ask_sender(
 ) -> Result<Reply, Fault> {
     let WireMessage { envelope, .. } = message;
     let mail: &[&str] = &["MAIL FROM:<", envelope.from.as_str(), parameters];
-    let rcpt: &[&str] = &["RCPT TO:<", envelope.to.as_str(), ">"];
     let together = connection.capabilities.pipelining
         && connection.grouping.pays()
         && refuse_unsendable(connection, message).is_ok();
-    let commands: &[&[&str]] = if together { &[mail, rcpt, DATA] } else { &[mail] };
+    let commands: &[&[&str]] = if together { &[mail, &rcpt_to(message), DATA] } else { &[mail] };
     if together {
         connection.grouping.group_begins();
     }
@@ -136,10 +139,10 @@ async fn up_to_dot(
 /// they were written already.
 async fn open_body(connection: &mut Connection, message: &WireMessage, limits: &PhaseTimeouts) -> Result<(), Verdict> {
     let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
-    let rcpt: &[&str] = &["RCPT TO:<", message.envelope.to.as_str(), ">"];
     let ahead = connection.ahead.take().is_some();
     let together = ahead || connection.capabilities.pipelining;
     let wire = &mut connection.wire;
+    let rcpt: &[&str] = &rcpt_to(message);
     let commands: &[&[&str]] = if together { &[rcpt, DATA] } else { &[rcpt] };
     let begun = Instant::now();
     let reply = if ahead { wire.reply(limits.rcpt).await } else { wire.commands(limits.rcpt, commands).await };

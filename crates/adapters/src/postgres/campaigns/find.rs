@@ -4,6 +4,7 @@ use super::rows::{CampaignRow, JoinedRow, columns, into_campaign, joined, joined
 use super::steps;
 use crate::postgres::StoreErrorExt;
 use crate::postgres::analytics::figures::lifetime_by_id;
+use crate::postgres::deliver::being_sent;
 use crate::postgres::json::Json;
 use crate::postgres::prepared::prepared;
 use crate::postgres::schema::{campaigns, segments, sequence_versions};
@@ -96,9 +97,7 @@ struct Count {
 }
 
 static IN_FLIGHT: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = {NUMBER_OF} AND state = 's' AND lease_until IS NOT NULL"
-    )
+    format!("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = {NUMBER_OF} AND {}", being_sent!())
 });
 
 async fn in_flight(mut conn: &AsyncPgConnection, of: Workspace, id: CampaignId) -> StoreResult<i64> {

@@ -30,23 +30,15 @@ pub(super) async fn begin(
     batch: &[Beginning],
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
-    let (mut tx, mut held) = hold(store, key, batch, Marking::AtOnce).await?;
+    let all: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
+    let (mut tx, mut held) = hold(store, key, batch, &all).await?;
     if held.marked_too_early(batch) {
         tx.rollback().await?;
-        (tx, held) = hold(store, key, batch, Marking::Later).await?;
+        (tx, held) = hold(store, key, batch, &[]).await?;
     }
     let report = begin_in(&mut tx, key, batch, held, reservations).await?;
     tx.commit().await?;
     Ok(report)
-}
-
-/// When claims are turned into sends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Marking {
-    /// In the flight of the locks, which saves one of the waits of a begin.
-    AtOnce,
-    /// Once everything else that is to be locked is.
-    Later,
 }
 
 /// What a begin holds, and what it read under that.
@@ -54,20 +46,23 @@ struct Held {
     gate: Option<Gate>,
     recipients: Recipients,
     /// Sends already, if they were marked at once.
-    marked: Vec<Attempt>,
+    marked: HashSet<Attempt>,
 }
 
 /// Opens a transaction that locks, and reads what may only be read under these locks: one flight of statements, each with a
-/// snapshot of its own.
-async fn hold(store: &PgStore, key: CampaignKey, batch: &[Beginning], marking: Marking) -> StoreResult<(PgTx, Held)> {
-    let all: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
-    let all = if marking == Marking::AtOnce { all.as_slice() } else { &[] };
+/// snapshot of its own. `at_once` become sends in it, as far as they may, which saves one of the waits of a begin.
+async fn hold(
+    store: &PgStore,
+    key: CampaignKey,
+    batch: &[Beginning],
+    at_once: &[Attempt],
+) -> StoreResult<(PgTx, Held)> {
     open_asking(store, key.tenant, async move |conn| {
         let ((), gate, recipients, marked) = try_join!(
             locks::share_both(conn, key),
             gate::ask(conn, key),
             Recipients::hold(conn, key, batch),
-            mark::at_once(conn, key, all)
+            mark::at_once(conn, key, at_once)
         )?;
         Ok(Held { gate, recipients, marked })
     })
@@ -116,7 +111,8 @@ async fn begin_in(
     } else {
         rows::lock(tx, key, batch.iter().map(|one| &one.attempt)).await?
     };
-    let taken = if marked.is_empty() { mark::sending(tx, key, &going).await? } else { mark::among(marked, &going) };
+    let marked = if marked.is_empty() { mark::sending(tx, key, &going).await? } else { marked };
+    let taken: Vec<Attempt> = going.into_iter().filter(|attempt| marked.contains(attempt)).collect();
     if !taken.is_empty() {
         let reserved: HashSet<Attempt> = reservations.reserve(&taken).await.into_iter().collect();
         let (begun, unreserved): (Vec<_>, Vec<_>) = taken.into_iter().partition(|attempt| reserved.contains(attempt));

@@ -3,6 +3,7 @@
 use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
+use super::rows::AttemptColumns;
 use super::{bind_campaign, lease_ms, open_asking, rows};
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books, facts, sequences};
@@ -12,9 +13,9 @@ use diesel::sql_types::{BigInt, Integer, SmallInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::address::EmailAddress;
 use muster_domain::model::contact::ContactFacts;
-use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, Epoch};
+use muster_domain::model::delivery::{Attempt, DeliveryState};
 use muster_domain::model::enrollment::ExitReason;
-use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, SequenceVersion, StepNo};
+use muster_domain::model::ids::{CampaignKey, ContactNo, SequenceVersion};
 use muster_domain::ports::delivery::{ClaimReport, Claimed, Letter};
 use muster_domain::ports::store::StoreResult;
 use std::sync::Arc;
@@ -36,14 +37,8 @@ pub(super) const SQL: &str = "WITH again AS MATERIALIZED ( \
 
 #[derive(QueryableByName)]
 struct ClaimedRow {
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
-    #[diesel(sql_type = Integer)]
-    epoch: i32,
+    #[diesel(embed)]
+    attempt: AttemptColumns,
     #[diesel(sql_type = SmallInt)]
     attempts: i16,
     #[diesel(sql_type = Integer)]
@@ -158,10 +153,8 @@ async fn end_gone(
 
 impl ClaimedRow {
     fn claimed(self, key: CampaignKey) -> Claimed {
-        let CampaignKey { tenant, campaign } = key;
-        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
         Claimed {
-            attempt: Attempt { key: DeliveryKey { tenant, campaign, contact, step, pass }, epoch: Epoch(self.epoch) },
+            attempt: self.attempt.attempt(key),
             version: SequenceVersion(self.version),
             attempts: self.attempts,
             queued_at: self.queued_at,

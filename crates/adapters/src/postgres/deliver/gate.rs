@@ -50,12 +50,23 @@ struct GateRow {
     reply_to_email: Option<String>,
 }
 
+/// Whether a campaign may send, windows and limits aside, as a condition on `campaigns`.
+macro_rules! is_open {
+    () => {
+        "(status = 'active' OR retrying) AND enrollment_state = 'done'"
+    };
+}
+pub(super) use is_open;
+
 /// Reads the campaign; `None` unless it is active and everybody is in, or it is completed and some of it was begun again
 /// by hand. Under the campaign's lock, and in a statement of
 /// its own, this sees every pause that has returned.
 pub(super) async fn ask(mut conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<Option<Gate>> {
-    let sql = "SELECT version, (SELECT muster_now()) AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
-               WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) AND enrollment_state = 'done'";
+    let sql = concat!(
+        "SELECT version, (SELECT muster_now()) AS now, schedule, settings, from_email, from_name, reply_to_email FROM campaigns \
+         WHERE tenant_no = $1 AND campaign_no = $2 AND ",
+        is_open!()
+    );
     let row: Option<GateRow> = bind_campaign(prepared(sql), key).get_result(&mut conn).await.optional().store()?;
     row.map(|row| {
         Ok(Gate {

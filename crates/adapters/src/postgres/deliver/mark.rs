@@ -1,71 +1,62 @@
 //! Claims turned into sends: the mark by which a process that finds a delivery knows that it may have gone out.
 
+use super::gate::is_open;
+use super::rows::AttemptColumns;
 use super::{bind_attempts, enough_ms, lease_ms};
 use crate::postgres::StoreErrorExt;
 use crate::postgres::prepared::prepared;
-use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, SmallInt};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::Attempt;
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::store::StoreResult;
 use std::collections::HashSet;
 
-/// Only those that are still of their epoch. The lease is left as it is where it lasts, so that no index is written.
+/// Only those that are still of their epoch. A batch may have two claims of one delivery: a process that stood still for longer
+/// than a lease has its old one in hand when it claims again. The lease is left as it is where it lasts, so that no index is
+/// written.
 macro_rules! mark {
-    () => {
-        "UPDATE outbox o SET state = 's', attempts = o.attempts + 1, \
-             lease_until = CASE WHEN o.lease_until > clock_timestamp() + $8 * interval '1 millisecond' THEN o.lease_until \
-                 ELSE clock_timestamp() + $7 * interval '1 millisecond' END \
-         FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
-             FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
-             AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
-         WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
-         AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c'"
+    ($more:expr) => {
+        concat!(
+            "UPDATE outbox o SET state = 's', attempts = o.attempts + 1, \
+                 lease_until = CASE WHEN o.lease_until > clock_timestamp() + $8 * interval '1 millisecond' THEN o.lease_until \
+                     ELSE clock_timestamp() + $7 * interval '1 millisecond' END \
+             FROM (SELECT $1::int AS tenant_no, $2::int AS campaign_no, u.* \
+                 FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) \
+                 AS u (contact_no, step, pass, epoch) OFFSET 0) AS a \
+             WHERE o.tenant_no = a.tenant_no AND o.campaign_no = a.campaign_no AND o.contact_no = a.contact_no AND o.step = a.step \
+             AND o.pass = a.pass AND o.epoch = a.epoch AND o.state = 'c'",
+            $more,
+            " RETURNING o.contact_no, o.step, o.pass, o.epoch"
+        )
     };
 }
 
-macro_rules! returning {
-    () => {
-        " RETURNING o.contact_no, o.step, o.pass, o.epoch"
-    };
-}
-
-#[derive(QueryableByName)]
-struct MarkedRow {
-    #[diesel(sql_type = BigInt)]
-    contact_no: i64,
-    #[diesel(sql_type = SmallInt)]
-    step: i16,
-    #[diesel(sql_type = Integer)]
-    pass: i32,
-    #[diesel(sql_type = Integer)]
-    epoch: i32,
-}
-
-pub(super) const SENDING: &str = concat!(mark!(), returning!());
+pub(super) const SENDING: &str = mark!("");
 
 /// None of a campaign that may not send, which would only be taken back, and none of one with limits, which are held first. Nor
 /// outside of a transaction, should it have been refused to open.
-pub(super) const AT_ONCE: &str = concat!(
-    mark!(),
-    " AND (SELECT true FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2 AND (status = 'active' OR retrying) \
-      AND enrollment_state = 'done' AND NOT settings ?| ARRAY['dailyLimit', 'hourlyLimit'] \
-      AND current_setting('app.tenant_no', true) = $1::text)",
-    returning!()
-);
+pub(super) const AT_ONCE: &str = mark!(concat!(
+    " AND (SELECT true FROM campaigns WHERE tenant_no = $1 AND campaign_no = $2 AND ",
+    is_open!(),
+    " AND NOT settings ?| ARRAY['dailyLimit', 'hourlyLimit'] AND current_setting('app.tenant_no', true) = $1::text)"
+));
 
-/// Turns claims into sends.
+/// Turns claims into sends; answers those that it did turn.
 pub(super) async fn sending(
     conn: &AsyncPgConnection,
     key: CampaignKey,
     going: &[Attempt],
-) -> StoreResult<Vec<Attempt>> {
+) -> StoreResult<HashSet<Attempt>> {
     run(conn, key, going, SENDING).await
 }
 
 /// The same, in the flight of the locks: see [`AT_ONCE`] for what is left out.
-pub(super) async fn at_once(conn: &AsyncPgConnection, key: CampaignKey, all: &[Attempt]) -> StoreResult<Vec<Attempt>> {
+pub(super) async fn at_once(
+    conn: &AsyncPgConnection,
+    key: CampaignKey,
+    all: &[Attempt],
+) -> StoreResult<HashSet<Attempt>> {
     run(conn, key, all, AT_ONCE).await
 }
 
@@ -74,26 +65,17 @@ async fn run(
     key: CampaignKey,
     going: &[Attempt],
     sql: &'static str,
-) -> StoreResult<Vec<Attempt>> {
+) -> StoreResult<HashSet<Attempt>> {
     if going.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashSet::new());
     }
-    let rows: Vec<MarkedRow> = bind_attempts(prepared(sql), key, going)
+    let rows: Vec<AttemptColumns> = bind_attempts(prepared(sql), key, going)
         .bind::<BigInt, _>(lease_ms())
         .bind::<BigInt, _>(enough_ms())
         .get_results(&mut conn)
         .await
         .store()?;
-    let marked: HashSet<_> = rows.into_iter().map(|row| (row.contact_no, row.step, row.pass, row.epoch)).collect();
-    let is_marked =
-        |Attempt { key, epoch }: &Attempt| marked.contains(&(key.contact.0, key.step.0, key.pass.0, epoch.0));
-    Ok(going.iter().filter(|attempt| is_marked(attempt)).copied().collect())
-}
-
-/// Those of `going` that were marked, in their order.
-pub(super) fn among(marked: Vec<Attempt>, going: &[Attempt]) -> Vec<Attempt> {
-    let marked: HashSet<Attempt> = marked.into_iter().collect();
-    going.iter().filter(|attempt| marked.contains(attempt)).copied().collect()
+    Ok(rows.iter().map(|row| row.attempt(key)).collect())
 }
 
 #[cfg(test)]
@@ -143,7 +125,7 @@ mod tests {
             let all = claimed(&store, queue.key).await;
             queue.run(&format!("UPDATE campaigns SET {may_not}")).await;
             let tx = open(&store, queue.key.tenant).await.unwrap();
-            assert_eq!(at_once(&tx, queue.key, &all).await.unwrap(), [], "{may_not}");
+            assert_eq!(at_once(&tx, queue.key, &all).await.unwrap(), HashSet::new(), "{may_not}");
             tx.rollback().await.unwrap();
         }
     }
@@ -153,7 +135,7 @@ mod tests {
         let queue = MailQueue::of(3).await;
         let all = claimed(&store(&queue), queue.key).await;
         let conn = queue.database.connect().await;
-        assert_eq!(at_once(&conn, queue.key, &all).await.unwrap(), []);
+        assert_eq!(at_once(&conn, queue.key, &all).await.unwrap(), HashSet::new());
         assert_eq!(queue.queued('c').await, 3);
         assert_eq!(sending(&conn, queue.key, &all).await.unwrap().len(), 3, "by whoever may do anything");
     }

@@ -24,6 +24,8 @@ mod refused;
 mod renew;
 mod rows;
 
+pub(super) use rows::being_sent;
+
 use super::PgStore;
 use super::prepared::Prepared;
 use super::tx::{Patience, PgTx, Role};

@@ -14,9 +14,17 @@ use muster_domain::ports::store::StoreResult;
 /// So many expired rows are reaped in one transaction.
 const REAPED_AT_ONCE: i64 = 500;
 
-/// A delivery under way, locked.
+/// What is being sent, as a condition on the outbox. The lease says no more than the state, but it is what the index goes by.
+macro_rules! being_sent {
+    () => {
+        "state = 's' AND lease_until IS NOT NULL"
+    };
+}
+pub(in crate::postgres) use being_sent;
+
+/// The columns that name an attempt of a campaign; to be embedded in rows that say more of it.
 #[derive(Debug, Clone, QueryableByName)]
-pub(super) struct OutboxRow {
+pub(super) struct AttemptColumns {
     #[diesel(sql_type = BigInt)]
     contact_no: i64,
     #[diesel(sql_type = SmallInt)]
@@ -25,6 +33,21 @@ pub(super) struct OutboxRow {
     pass: i32,
     #[diesel(sql_type = Integer)]
     epoch: i32,
+}
+
+impl AttemptColumns {
+    pub(super) fn attempt(&self, key: CampaignKey) -> Attempt {
+        let CampaignKey { tenant, campaign } = key;
+        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
+        Attempt { key: DeliveryKey { tenant, campaign, contact, step, pass }, epoch: Epoch(self.epoch) }
+    }
+}
+
+/// A delivery under way, locked.
+#[derive(Debug, Clone, QueryableByName)]
+pub(super) struct OutboxRow {
+    #[diesel(embed)]
+    attempt: AttemptColumns,
     /// `p`, `c` or `s`.
     #[diesel(sql_type = CChar)]
     pub(super) state: u8,
@@ -61,9 +84,7 @@ pub(super) struct OutboxRow {
 impl OutboxRow {
     /// The delivery and the epoch of its last claim.
     pub(super) fn attempt(&self, key: CampaignKey) -> Attempt {
-        let CampaignKey { tenant, campaign } = key;
-        let (contact, step, pass) = (ContactNo(self.contact_no), StepNo(self.step), Pass(self.pass));
-        Attempt { key: DeliveryKey { tenant, campaign, contact, step, pass }, epoch: Epoch(self.epoch) }
+        self.attempt.attempt(key)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Deliveries for readers: those under way from the outbox, the others from the messages.
 
 use crate::postgres::StoreErrorExt;
+use crate::postgres::deliver::being_sent;
 use crate::postgres::delivery_keys::DeliveryColumns;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -137,7 +138,7 @@ enum Place {
 fn place(state: DeliveryState) -> Place {
     match state {
         DeliveryState::Pending | DeliveryState::Claimed => Place::Outbox("AND state IN ('p', 'c')"),
-        DeliveryState::Sending => Place::Outbox("AND state = 's' AND lease_until IS NOT NULL"),
+        DeliveryState::Sending => Place::Outbox(concat!("AND ", being_sent!())),
         DeliveryState::Sent => Place::Messages("AND state = 's'"),
         DeliveryState::Failed => Place::Messages("AND state = 'f'"),
         DeliveryState::Suppressed => Place::Messages("AND state = 'u'"),

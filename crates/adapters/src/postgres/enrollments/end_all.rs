@@ -1,6 +1,7 @@
 //! Ending everything that is open in a campaign, in a few statements however much there is.
 
 use super::StoreErrorExt;
+use crate::postgres::deliver::being_sent;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, CChar, Integer, SmallInt, Timestamptz};
@@ -95,9 +96,13 @@ async fn end_enrollments(
 /// later finds the campaign over. Nothing of it is begun again any more.
 async fn hold_under_way(conn: &mut AsyncPgConnection, key: CampaignKey) -> StoreResult<()> {
     diesel::sql_query(
-        "UPDATE outbox o SET by_hand = false FROM (SELECT contact_no, step, pass FROM outbox \
-             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until IS NOT NULL ORDER BY contact_no, step, pass FOR UPDATE) AS w \
-         WHERE o.tenant_no = $1 AND o.campaign_no = $2 AND o.contact_no = w.contact_no AND o.step = w.step AND o.pass = w.pass",
+        concat!(
+            "UPDATE outbox o SET by_hand = false FROM (SELECT contact_no, step, pass FROM outbox \
+                 WHERE tenant_no = $1 AND campaign_no = $2 AND ",
+            being_sent!(),
+            " ORDER BY contact_no, step, pass FOR UPDATE) AS w \
+             WHERE o.tenant_no = $1 AND o.campaign_no = $2 AND o.contact_no = w.contact_no AND o.step = w.step AND o.pass = w.pass"
+        ),
     )
     .bind::<Integer, _>(key.tenant.0)
     .bind::<Integer, _>(key.campaign.0)

@@ -5,6 +5,7 @@ mod chunk;
 mod end_all;
 pub(super) mod enroll;
 
+use super::deliver::being_sent;
 use super::locks::{self, Lock};
 use super::prepared::prepared;
 use super::{PgUnit, StoreErrorExt, books};
@@ -70,13 +71,15 @@ impl EnrollmentRepo for PgUnit {
     }
 
     async fn in_flight(&mut self, campaign: &Campaign) -> StoreResult<i64> {
-        let count: Count =
-            prepared("SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until IS NOT NULL")
-                .bind::<Integer, _>(campaign.tenant.0)
-                .bind::<Integer, _>(campaign.no.0)
-                .get_result(self.conn().await?)
-                .await
-                .store()?;
+        let count: Count = prepared(concat!(
+            "SELECT count(*) AS n FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND ",
+            being_sent!()
+        ))
+        .bind::<Integer, _>(campaign.tenant.0)
+        .bind::<Integer, _>(campaign.no.0)
+        .get_result(self.conn().await?)
+        .await
+        .store()?;
         Ok(count.n)
     }
 
