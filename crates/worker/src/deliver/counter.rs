@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// `MAIL FROM` and its reply, for all of a batch together; a transaction is open meanwhile.
 const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub(super) struct Counter {
     journal: Arc<dyn Journal>,
     answered: usize,
     lost: usize,
+    /// How long the server took for the answer that it gave soonest.
+    quickest: Option<Duration>,
     /// Why the last of them was lost.
     trouble: Option<TransportError>,
     /// Why the journal did not take one that was answered.
@@ -55,7 +57,12 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn with(places: HashMap<Attempt, Place>, journal: Arc<dyn Journal>) -> Self {
-        Self { places, journal, answered: 0, lost: 0, trouble: None, unwritten: None }
+        Self { places, journal, answered: 0, lost: 0, quickest: None, trouble: None, unwritten: None }
+    }
+
+    /// How long the server took at least.
+    pub(super) fn quickest(&self) -> Option<Duration> {
+        self.quickest
     }
 
     pub(super) fn into_places(self) -> HashMap<Attempt, Place> {
@@ -79,8 +86,8 @@ impl Counter {
         }
     }
 
-    /// Takes note of an answer; whether the attempt may begin.
-    fn heard(&mut self, attempt: Attempt, answer: Result<(), TransportError>) -> bool {
+    /// Takes note of an answer and of how long it took; whether the attempt may begin.
+    fn heard(&mut self, attempt: Attempt, answer: Result<(), TransportError>, took: Duration) -> bool {
         let standing = match answer {
             Ok(()) => Standing::Reserved,
             Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason, soft: false }),
@@ -92,6 +99,7 @@ impl Counter {
             }
         };
         self.answered += 1;
+        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
         if let Some(place) = self.places.get_mut(&attempt) {
             place.standing = standing;
         }
@@ -113,18 +121,21 @@ impl Reservations for Counter {
         let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
         let answers = join_all(asked.map(|(attempt, place)| async move {
             place.standing = Standing::Lost;
+            let asked_at = Instant::now();
             let answer = timeout(RESERVE_AT_MOST, place.lent.session.reserve(&place.message)).await;
             let silent = |_| Err(TransportError::Unavailable("no reply to MAIL FROM in time".to_owned()));
-            (*attempt, answer.unwrap_or_else(silent))
+            (*attempt, answer.unwrap_or_else(silent), asked_at.elapsed())
         }))
         .await;
-        answers.into_iter().filter_map(|(attempt, answer)| self.heard(attempt, answer).then_some(attempt)).collect()
+        let began = |(attempt, answer, took)| self.heard(attempt, answer, took).then_some(attempt);
+        answers.into_iter().filter_map(began).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::recorder::tests::attempt;
     use muster_domain::ports::transport::MockJournal;
 
     /// How many lost sessions after a begin that came to this are met by trying again at once; none when it rests already.
@@ -155,6 +166,21 @@ mod tests {
         assert_eq!(forgiven(0, 4, 5, false), Some(0), "most were lost: once is forgiven");
         assert_eq!(forgiven(1, 4, 5, false), None, "and not again, whatever the others were answered");
         assert_eq!(forgiven(1, 0, 5, false), None, "all were lost");
+    }
+
+    #[test]
+    fn a_server_is_as_near_as_its_quickest_answer_whatever_that_was_and_what_is_lost_says_nothing_of_it() {
+        let mut journal = MockJournal::new();
+        journal.expect_record().returning(|_, _| Ok(()));
+        let mut counter = Counter::with(HashMap::new(), Arc::new(journal));
+        let mut quickest_after = |answer, ms| {
+            counter.heard(attempt(1, 1), answer, Duration::from_millis(ms));
+            counter.quickest().map(|quickest| quickest.as_millis())
+        };
+        assert_eq!(quickest_after(Err(TransportError::Unavailable(String::new())), 1), None);
+        assert_eq!(quickest_after(Ok(()), 5), Some(5));
+        assert_eq!(quickest_after(Err(TransportError::Rejected(String::new())), 3), Some(3));
+        assert_eq!(quickest_after(Err(TransportError::Refused(String::new())), 4), Some(3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! From the begin to the mail server's answer.
 
+use super::alone::Within;
 use super::counter::{Counter, Place, Standing};
 use super::line::Line;
 use super::sessions::Lent;
@@ -38,8 +39,14 @@ impl Ready {
     }
 }
 
-/// Begins a batch and starts to hand over what began. Every attempt of it is seen to: handed over, ended or given back.
-pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<(Ready, Lent)>) -> StoreResult<()> {
+/// Begins a batch and starts to hand over what began; others wait for it as long as it is `alone`. Every attempt of it is seen
+/// to: handed over, ended or given back.
+pub(super) async fn begin(
+    line: &Arc<Line>,
+    campaign: CampaignKey,
+    batch: Vec<(Ready, Lent)>,
+    mut alone: Option<Within>,
+) -> StoreResult<()> {
     let (beginnings, places): (Vec<_>, HashMap<_, _>) = batch
         .into_iter()
         .map(|(Ready { beginning, message }, lent)| {
@@ -52,6 +59,9 @@ pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<(R
     let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
     let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
     counter.tell(&line.rest);
+    if let (Some(within), Some(quickest)) = (&mut alone, counter.quickest()) {
+        within.answered_in(quickest);
+    }
     let mut places = counter.into_places();
     let begun = match &report {
         Ok(report) => {

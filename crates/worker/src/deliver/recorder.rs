@@ -77,4 +77,4 @@ impl Recorder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

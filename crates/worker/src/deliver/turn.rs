@@ -113,8 +113,7 @@ async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> Store
             continue;
         }
         let _held = Held::of(line, campaign, batch.iter().map(|ready| ready.beginning.attempt));
-        handover::begin(line, campaign, batch.into_iter().zip(sessions).collect()).await?;
-        drop(alone);
+        handover::begin(line, campaign, batch.into_iter().zip(sessions).collect(), alone).await?;
     }
     Ok(())
 }

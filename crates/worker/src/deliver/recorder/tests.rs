@@ -12,7 +12,7 @@ use muster_domain::ports::transport::MockJournal;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-pub(super) fn attempt(campaign: i32, contact: i64) -> Attempt {
+pub(in crate::deliver) fn attempt(campaign: i32, contact: i64) -> Attempt {
     let (tenant, campaign) = (TenantNo(1), CampaignNo(campaign));
     let key = DeliveryKey { tenant, campaign, contact: ContactNo(contact), step: StepNo(1), pass: Pass(1) };
     Attempt { key, epoch: Epoch(1) }

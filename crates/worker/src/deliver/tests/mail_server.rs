@@ -1,6 +1,6 @@
 //! A mail server that greets and then gives no answer, and a journal that takes nothing.
 
-use super::outbox::Outbox;
+use super::outbox::{Asked, Outbox};
 use super::server::{Diary, Server};
 use super::{Work, gaps};
 use crate::outcomes::tests::heard;
@@ -61,6 +61,21 @@ async fn one_that_sends_most_of_us_away_is_given_rests() {
     assert!(asked < 60 * 20, "{asked} connections were opened in a minute");
     assert!(!work.outbox.sent(1).is_empty());
     work.stop().await;
+}
+
+/// In how many begins so many sessions begin a thousand mails with a server that takes so long for an answer.
+async fn begins(sessions: usize, far: Duration) -> usize {
+    let work = Work::begin(mails(1_000), Server::far(sessions, far, |_| Ok(())));
+    work.until_sent(1, 1_000).await;
+    let begins = work.outbox.asked(Asked::Begin, 1).len();
+    work.stop().await;
+    begins
+}
+
+#[tokio::test(start_paused = true)]
+async fn mails_for_one_that_is_close_by_are_begun_together_and_for_one_that_is_not_as_sessions_come_free() {
+    let (near, far) = (begins(20, Duration::ZERO).await, begins(20, Duration::from_millis(3)).await);
+    assert!(far > 2 * near, "{far} begins, and {near} close by");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use muster_domain::ports::transport::{
 };
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 type Answer = Box<dyn Fn(usize) -> Result<(), TransportError> + Send + Sync>;
@@ -15,6 +16,8 @@ type Answer = Box<dyn Fn(usize) -> Result<(), TransportError> + Send + Sync>;
 /// A mail server that greets everybody.
 pub(super) struct Server {
     sessions: usize,
+    /// How long it takes for an answer to `MAIL FROM`.
+    far: Duration,
     /// Every `MAIL FROM`, and when.
     asked: Mutex<Vec<Instant>>,
     /// What it answers to each, by how many there were before; nothing at all where that is an error.
@@ -26,7 +29,16 @@ impl Server {
         sessions: usize,
         answer: impl Fn(usize) -> Result<(), TransportError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { sessions, asked: Mutex::default(), answer: Box::new(answer) })
+        Self::far(sessions, A_MOMENT, answer)
+    }
+
+    /// The same; it takes so long for each answer to `MAIL FROM`.
+    pub(super) fn far(
+        sessions: usize,
+        far: Duration,
+        answer: impl Fn(usize) -> Result<(), TransportError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { sessions, far, asked: Mutex::default(), answer: Box::new(answer) })
     }
 
     pub(super) fn asked(&self) -> Vec<Instant> {
@@ -56,12 +68,13 @@ impl MailSession for Greeting {
             asked.push(Instant::now());
             asked.len() - 1
         };
-        sleep(A_MOMENT).await;
+        sleep(self.0.far).await;
         (self.0.answer)(before)
     }
 
-    async fn confirm(&mut self, _: Attempt, _: &WireMessage, _: &DynJournal) -> SendOutcome {
-        sleep(A_MOMENT).await;
+    async fn confirm(&mut self, attempt: Attempt, _: &WireMessage, _: &DynJournal) -> SendOutcome {
+        // Not all in the same time, as in life.
+        sleep(A_MOMENT * u32::try_from(1 + attempt.key.contact.0 % 4).unwrap()).await;
         SendOutcome::Sent { reply: "250 ok".to_owned() }
     }
 
