@@ -32,6 +32,10 @@ pub struct Deliveries {
 
 /// Fewer mails are not worth a claim of their own.
 const WORTH_A_CLAIM: usize = 25;
+/// More for each session would only wait for it, and the mail of others behind them.
+const FOR_EACH_SESSION: usize = 5;
+/// More in one claim cost the database no less each.
+const CLAIMED_AT_ONCE: usize = 50;
 
 /// How much is done at once.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +50,12 @@ pub struct DeliverLimits {
 
 impl DeliverLimits {
     /// Fit for a transport of so many sessions: one batch can fill them all, while the next ones are claimed and written. A claim
-    /// costs the database nearly the same for one mail as for twenty-five, so fewer sessions take as many at once, in fewer
-    /// turns.
+    /// costs the database nearly the same for one mail as for twenty-five, so fewer sessions take more at once than they can
+    /// send, in fewer turns.
     pub fn for_sessions(sessions: usize) -> Self {
         let turns = if sessions > WORTH_A_CLAIM { 4 } else { 2 };
-        Self { batch: sessions.clamp(WORTH_A_CLAIM, 50), turns, policy: RetryPolicy::default() }
+        let batch = (FOR_EACH_SESSION * sessions).clamp(WORTH_A_CLAIM, CLAIMED_AT_ONCE);
+        Self { batch, turns, policy: RetryPolicy::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::deliver::piles::Piles;
 use std::collections::VecDeque;
 
 /// Outcomes in one transaction, at most.
-pub(super) const BATCH: usize = 500;
+pub(super) const BATCH: usize = 1_000;
 
 /// What came since, and what has to be tried again.
 #[derive(Default)]
