@@ -1,5 +1,6 @@
 //! Adapters.
 
+mod by_source;
 pub mod embedded;
 #[cfg(feature = "fault-injection")]
 pub mod faults;

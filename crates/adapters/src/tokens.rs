@@ -125,14 +125,16 @@ impl Keys {
         let mut token = Vec::with_capacity(1 + TAG + payload.len());
         token.push(self.name);
         token.extend_from_slice(tag);
-        token.extend(self.encipher(tag, payload));
+        token.extend_from_slice(payload);
+        self.encipher(tag, &mut token[1 + TAG..]);
         token
     }
 
     /// `sealed` is a token without the name of the key.
     fn open(&self, label: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (tag, enciphered) = sealed.split_at_checked(TAG)?;
-        let payload = self.encipher(tag, enciphered);
+        let mut payload = enciphered.to_vec();
+        self.encipher(tag, &mut payload);
         // Compares in constant time.
         self.authenticate(label, &payload).verify_truncated_left(tag).ok().map(|()| payload)
     }
@@ -144,19 +146,18 @@ impl Keys {
         mac
     }
 
-    /// Its own inverse.
-    fn encipher(&self, tag: &[u8], payload: &[u8]) -> Vec<u8> {
-        let blocks = payload.chunks(BLOCK).zip(0_u32..);
-        let enciphered = blocks.map(|(block, number)| {
+    /// Turns a payload into what stands for it, and back.
+    fn encipher(&self, tag: &[u8], payload: &mut [u8]) {
+        for (block, number) in payload.chunks_mut(BLOCK).zip(0_u32..) {
             let mut cipher = self.cipher.clone();
             cipher.update(tag);
             if number > 0 {
                 cipher.update(&number.to_be_bytes());
             }
-            let key = cipher.finalize().into_bytes();
-            block.iter().zip(key).map(|(byte, key)| byte ^ key).collect::<Vec<_>>()
-        });
-        enciphered.flatten().collect()
+            for (byte, key) in block.iter_mut().zip(cipher.finalize().into_bytes()) {
+                *byte ^= key;
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub use plain_text::html_to_text;
 use lettre::address::Address;
 use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
 use lettre::message::{Body, Message, MessageBuilder, MultiPart, SinglePart};
+use memchr::memchr2;
 use muster_domain::ports::templates::{ComposeError, Composer, MessageParts};
 use muster_domain::ports::transport::{Envelope, WireMessage};
 use sha2::{Digest, Sha256};
@@ -73,19 +74,20 @@ fn raw(message: MessageBuilder, name: &'static str, meaning: &str, value: String
 fn encoded(field: &'static str, text: &str) -> Result<Body, ComposeError> {
     let text = whole_lines(text);
     let foreign = text.bytes().filter(|byte| !byte.is_ascii()).count();
-    let encoding = if foreign * 4 > text.len() {
-        ContentTransferEncoding::Base64
-    } else {
-        ContentTransferEncoding::QuotedPrintable
-    };
-    Body::new_with_encoding(text, encoding).map_err(|_| unfit(field, "cannot be encoded"))
+    if foreign * 4 > text.len() {
+        let encoded = Body::new_with_encoding(text.into_bytes(), ContentTransferEncoding::Base64);
+        return encoded.map_err(|_| unfit(field, "cannot be encoded"));
+    }
+    // By the crate that lettre has it from, which would look for line ends first, and for what might do instead.
+    let encoded = quoted_printable::encode(text);
+    Ok(Body::dangerous_pre_encoded(encoded, ContentTransferEncoding::QuotedPrintable))
 }
 
 /// CRLF at the end of every line. (lettre does it by moving the rest of the text once a line.)
 fn whole_lines(text: &str) -> String {
     let mut whole = String::with_capacity(text.len() + text.len() / 32 + 2);
     let mut rest = text;
-    while let Some(end) = rest.find(['\r', '\n']) {
+    while let Some(end) = memchr2(b'\r', b'\n', rest.as_bytes()) {
         whole.push_str(&rest[..end]);
         whole.push_str("\r\n");
         rest = &rest[end + if rest[end..].starts_with("\r\n") { 2 } else { 1 }..];

@@ -3,6 +3,7 @@
 //! A bare CR or LF that reached the wire could be read by one server as a line end and by the next as text, which is
 //! how one message is smuggled inside another; so none leaves here, whatever came in.
 
+use memchr::memchr2;
 use std::borrow::Cow;
 
 /// `data` as it goes on the wire (RFC 5321 §4.5.2), ending in CRLF, without the final dot.
@@ -18,7 +19,7 @@ fn is_clean(data: &[u8]) -> bool {
         if rest[0] == b'.' {
             return false;
         }
-        let Some(end) = rest.iter().position(|&b| b == b'\r' || b == b'\n') else { return false };
+        let Some(end) = memchr2(b'\r', b'\n', rest) else { return false };
         if !rest[end..].starts_with(b"\r\n") {
             return false;
         }
@@ -34,7 +35,7 @@ fn rewrite(data: &[u8]) -> Vec<u8> {
         if rest[0] == b'.' {
             wire.push(b'.');
         }
-        let end = rest.iter().position(|&b| b == b'\r' || b == b'\n').unwrap_or(rest.len());
+        let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         wire.extend_from_slice(&rest[..end]);
         wire.extend_from_slice(b"\r\n");
         let line_end = match rest.get(end..) {

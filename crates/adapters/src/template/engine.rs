@@ -17,7 +17,6 @@ const NAME: &str = "template";
 /// A compiled template.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    source: String,
     environment: Environment<'static>,
 }
 
@@ -28,11 +27,7 @@ impl Compiled {
             SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(|error| syntax(&error))?;
         environment.set_syntax(syntax_config);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| syntax(&error))?;
-        Ok(Self { source: source.to_owned(), environment })
-    }
-
-    pub(super) fn source(&self) -> &str {
-        &self.source
+        Ok(Self { environment })
     }
 
     pub(super) fn render(&self, kind: TemplateKind, values: &Value) -> Result<String, TemplateError> {

@@ -6,11 +6,10 @@
 //!
 //! [`Templates::check`]: muster_domain::ports::templates::Templates::check
 
-mod cache;
 mod engine;
 mod fence;
 
-use cache::Cache;
+use crate::by_source::BySource;
 use engine::Compiled;
 use muster_domain::ports::templates::{TemplateError, TemplateKind, Templates};
 use serde_json::Value;
@@ -25,7 +24,7 @@ const OUTPUT_AT_MOST: usize = 2 * 1024 * 1024;
 /// The template engine; clones share the compiled templates.
 #[derive(Debug, Clone, Default)]
 pub struct MinijinjaTemplates {
-    cache: Arc<Cache>,
+    compiled: Arc<BySource<Compiled>>,
 }
 
 impl MinijinjaTemplates {
@@ -35,7 +34,7 @@ impl MinijinjaTemplates {
     }
 
     fn compiled(&self, kind: TemplateKind, source: &str) -> Result<Arc<Compiled>, TemplateError> {
-        if let Some(compiled) = self.cache.find(kind, source) {
+        if let Some(compiled) = self.compiled.find(kind as u8, source) {
             return Ok(compiled);
         }
         let most = if kind == TemplateKind::Header { HEADER_SOURCE_AT_MOST } else { SOURCE_AT_MOST };
@@ -45,7 +44,7 @@ impl MinijinjaTemplates {
         }
         fence::inspect(source)?;
         let compiled = Arc::new(Compiled::new(kind, source)?);
-        self.cache.keep(kind, Arc::clone(&compiled));
+        self.compiled.keep(kind as u8, source, Arc::clone(&compiled));
         Ok(compiled)
     }
 }

@@ -5,44 +5,27 @@ mod number;
 mod rewrite;
 mod target;
 
+use crate::by_source::BySource;
 use muster_domain::ports::tracking::{Marks, NumberedTemplate, Tracker};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// By which a link tells its number; taken out before sending.
 const NUMBER: &str = "data-muster-link";
 /// By which an author opts a link out; taken out before sending.
 const OPT_OUT: &str = "data-muster-no-track";
-/// Octets of numbered templates kept.
-const KEPT: usize = 32 * 1024 * 1024;
-
 /// The tracker; clones share the numbered templates.
 #[derive(Debug, Clone, Default)]
 pub struct HtmlTracker {
-    numbered: Arc<Mutex<Shelf>>,
-}
-
-#[derive(Debug, Default)]
-struct Shelf {
-    templates: HashMap<String, Arc<NumberedTemplate>>,
-    octets: usize,
+    numbered: Arc<BySource<NumberedTemplate>>,
 }
 
 impl Tracker for HtmlTracker {
     fn number(&self, template: &str) -> Arc<NumberedTemplate> {
-        let shelf = || self.numbered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = shelf().templates.get(template) {
-            return Arc::clone(known);
+        if let Some(known) = self.numbered.find(0, template) {
+            return known;
         }
         let numbered = Arc::new(number::number(template));
-        let mut shelf = shelf();
-        shelf.octets += 2 * template.len();
-        if shelf.octets > KEPT {
-            // What is in use is back in a moment.
-            shelf.templates.clear();
-            shelf.octets = 2 * template.len();
-        }
-        shelf.templates.insert(template.to_owned(), Arc::clone(&numbered));
+        self.numbered.keep(0, template, Arc::clone(&numbered));
         numbered
     }
 

@@ -4,13 +4,31 @@ use super::target::target;
 use super::{NUMBER, OPT_OUT, fill, unused_letter};
 use htmlize::unescape_attribute;
 use lol_html::html_content::{ContentType, Element};
-use lol_html::{RewriteStrSettings, element, end, end_tag, rewrite_str};
+use lol_html::{ElementContentHandlers, HandlerResult, RewriteStrSettings, Selector, end, end_tag, rewrite_str};
 use muster_domain::model::events::ClickedLink;
 use muster_domain::model::ids::LinkNo;
 use muster_domain::ports::tracking::Marks;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::LazyLock;
+
+/// Read once, and not for every mail.
+static LINKS: LazyLock<Selector> = LazyLock::new(|| selector("a, area"));
+static BODY: LazyLock<Selector> = LazyLock::new(|| selector("body"));
+
+fn selector(of: &str) -> Selector {
+    of.parse().unwrap_or_else(|error| unreachable!("{of}: {error}"))
+}
+
+/// What is done to the elements that `selector` finds.
+fn on<'h>(
+    selector: &'static Selector,
+    handler: impl FnMut(&mut Element<'_, '_>) -> HandlerResult + 'h,
+) -> (Cow<'static, Selector>, ElementContentHandlers<'h>) {
+    (Cow::Borrowed(selector), ElementContentHandlers::default().element(handler))
+}
 
 /// `None` when the HTML cannot be read at all.
 pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
@@ -19,8 +37,8 @@ pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
     let below = Below::of(marks);
     let settings = RewriteStrSettings::new()
         .with_strict(false)
-        .append_element_content_handler(element!("a, area", |element| links.visit(element)))
-        .append_element_content_handler(element!("body", |element| {
+        .append_element_content_handler(on(&LINKS, |element| links.visit(element)))
+        .append_element_content_handler(on(&BODY, |element| {
             let below = below.clone();
             if let Some(handlers) = element.end_tag_handlers() {
                 handlers.push(end_tag!(move |tag| {
@@ -74,7 +92,7 @@ struct Links<'a> {
 }
 
 impl Links<'_> {
-    fn visit(&self, element: &mut Element<'_, '_>) -> lol_html::HandlerResult {
+    fn visit(&self, element: &mut Element<'_, '_>) -> HandlerResult {
         let number = element.get_attribute(NUMBER);
         let opted_out = element.has_attribute(OPT_OUT);
         for ours in [NUMBER, OPT_OUT] {

@@ -67,13 +67,24 @@ pub fn render_texts(
     facts: &ContactFacts,
     unsubscribe_url: Option<&str>,
 ) -> Result<RenderedTexts, LetterError> {
+    render_with(templates, content, &content.email_content, facts, unsubscribe_url)
+}
+
+/// The same, with `html` in the place of the step's.
+fn render_with(
+    templates: &dyn Templates,
+    content: &EmailContent,
+    html: &str,
+    facts: &ContactFacts,
+    unsubscribe_url: Option<&str>,
+) -> Result<RenderedTexts, LetterError> {
     let values = merge_values_with(facts, unsubscribe_url);
     let render = |field, kind, source: &str| {
         templates.render(kind, source, &values).map_err(|error| LetterError::Template { field, error })
     };
     Ok(RenderedTexts {
         subject: render("subjectLine", TemplateKind::Header, &content.subject_line)?,
-        html: render("emailContent", TemplateKind::Html, &content.email_content)?,
+        html: render("emailContent", TemplateKind::Html, html)?,
         text: content
             .text_content
             .as_deref()
@@ -89,9 +100,9 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
     let Some(StepKind::Email { content, .. }) = step else { return Err(LetterError::NotAMail) };
     let Sender { from_email, from_name, reply_to, unsubscribe, postal_address, .. } = letter.sender.as_ref();
     let unsubscribe_url = unsubscribe.then(|| unsubscribe_url(desk, key));
-    let numbered = letter.sender.track_clicks.then(|| numbered(desk, content));
-    let content = numbered.as_ref().unwrap_or(content);
-    let texts = render_texts(desk.templates.as_ref(), content, &letter.facts, unsubscribe_url.as_deref())?;
+    let numbered = letter.sender.track_clicks.then(|| desk.tracker.number(&content.email_content));
+    let html = numbered.as_ref().map_or(&content.email_content, |numbered| &numbered.source);
+    let texts = render_with(desk.templates.as_ref(), content, html, &letter.facts, unsubscribe_url.as_deref())?;
     let footer = Footer { postal_address: postal_address.as_deref(), unsubscribe_url: unsubscribe_url.as_deref() };
     let html = footer.below_html(texts.html);
     let tracked = track(desk, letter, &html, unsubscribe_url.as_deref());
@@ -117,11 +128,6 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
         message.envelope.from = format!("{}@{domain}", desk.tokens.seal(TokenPurpose::ReturnPath, key));
     }
     Ok(message)
-}
-
-/// The content with its links numbered.
-fn numbered(desk: &Desk, content: &EmailContent) -> EmailContent {
-    EmailContent { email_content: desk.tracker.number(&content.email_content).source.clone(), ..content.clone() }
 }
 
 /// The HTML with what counts opens and clicks; `None` where it stays as it is.

@@ -1,7 +1,5 @@
-//! Compiled templates, kept while they are in use.
+//! What was made of templates, kept while they are in use.
 
-use super::engine::Compiled;
-use muster_domain::ports::templates::TemplateKind;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,13 +10,13 @@ const OCTETS: usize = 32 * 1024 * 1024;
 /// Octets of a template at each end that go into its key.
 const ENDS: usize = 32;
 
-/// Finds a compiled template by its source.
-#[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<Shelf>);
+/// Finds what was made of a template by its source.
+#[derive(Debug)]
+pub(crate) struct BySource<T>(Mutex<Shelf<T>>);
 
-#[derive(Debug, Default)]
-struct Shelf {
-    templates: HashMap<Key, Vec<Kept>>,
+#[derive(Debug)]
+struct Shelf<T> {
+    templates: HashMap<Key, Vec<Kept<T>>>,
     count: usize,
     octets: usize,
     /// Rises with every use.
@@ -26,57 +24,65 @@ struct Shelf {
 }
 
 #[derive(Debug)]
-struct Kept {
-    compiled: Arc<Compiled>,
+struct Kept<T> {
+    source: Box<str>,
+    made: Arc<T>,
     used: u64,
+}
+
+impl<T> Default for BySource<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Shelf { templates: HashMap::new(), count: 0, octets: 0, clock: 0 }))
+    }
 }
 
 /// Cheap to make from a long source; the sources under one key are compared in full.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    kind: u8,
+    class: u8,
     length: usize,
     head: [u8; ENDS],
     tail: [u8; ENDS],
 }
 
 impl Key {
-    fn of(kind: TemplateKind, source: &str) -> Self {
+    fn of(class: u8, source: &str) -> Self {
         let bytes = source.as_bytes();
         let part = bytes.len().min(ENDS);
         let (mut head, mut tail) = ([0; ENDS], [0; ENDS]);
         head[..part].copy_from_slice(&bytes[..part]);
         tail[..part].copy_from_slice(&bytes[bytes.len() - part..]);
-        Self { kind: kind as u8, length: bytes.len(), head, tail }
+        Self { class, length: bytes.len(), head, tail }
     }
 }
 
-impl Cache {
-    pub(super) fn find(&self, kind: TemplateKind, source: &str) -> Option<Arc<Compiled>> {
-        let key = Key::of(kind, source);
+impl<T> BySource<T> {
+    /// What was made of `source`; things of different classes are different though their source is the same.
+    pub(crate) fn find(&self, class: u8, source: &str) -> Option<Arc<T>> {
+        let key = Key::of(class, source);
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.clock += 1;
         let clock = shelf.clock;
-        let kept = shelf.templates.get_mut(&key)?.iter_mut().find(|kept| kept.compiled.source() == source)?;
+        let kept = shelf.templates.get_mut(&key)?.iter_mut().find(|kept| *kept.source == *source)?;
         kept.used = clock;
-        Some(Arc::clone(&kept.compiled))
+        Some(Arc::clone(&kept.made))
     }
 
-    pub(super) fn keep(&self, kind: TemplateKind, compiled: Arc<Compiled>) {
-        let key = Key::of(kind, compiled.source());
+    pub(crate) fn keep(&self, class: u8, source: &str, made: Arc<T>) {
+        let key = Key::of(class, source);
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.clock += 1;
         shelf.count += 1;
-        shelf.octets += compiled.source().len();
+        shelf.octets += source.len();
         let used = shelf.clock;
-        shelf.templates.entry(key).or_default().push(Kept { compiled, used });
+        shelf.templates.entry(key).or_default().push(Kept { source: source.into(), made, used });
         while shelf.count > TEMPLATES || shelf.octets > OCTETS {
             shelf.forget_older_half();
         }
     }
 }
 
-impl Shelf {
+impl<T> Shelf<T> {
     /// Rare, so that a use costs nothing but a number.
     fn forget_older_half(&mut self) {
         let mut uses: Vec<u64> = self.templates.values().flatten().map(|kept| kept.used).collect();
@@ -87,7 +93,7 @@ impl Shelf {
             !bucket.is_empty()
         });
         self.count = self.templates.values().map(Vec::len).sum();
-        self.octets = self.templates.values().flatten().map(|kept| kept.compiled.source().len()).sum();
+        self.octets = self.templates.values().flatten().map(|kept| kept.source.len()).sum();
     }
 }
 
@@ -95,35 +101,39 @@ impl Shelf {
 mod tests {
     use super::*;
 
-    fn compile(source: &str) -> Arc<Compiled> {
-        Arc::new(Compiled::new(TemplateKind::Text, source).unwrap())
+    fn cache() -> BySource<String> {
+        BySource::default()
+    }
+
+    fn keep(cache: &BySource<String>, source: &str) {
+        cache.keep(1, source, Arc::new(source.to_owned()));
     }
 
     #[test]
     fn sources_that_look_alike_are_told_apart() {
-        let cache = Cache::default();
+        let cache = cache();
         let (long_a, long_b) = (format!("{0}a{0}", "x".repeat(99)), format!("{0}b{0}", "x".repeat(99)));
-        cache.keep(TemplateKind::Text, compile(&long_a));
-        assert!(cache.find(TemplateKind::Text, &long_b).is_none());
-        assert!(cache.find(TemplateKind::Html, &long_a).is_none());
-        cache.keep(TemplateKind::Text, compile(&long_b));
+        keep(&cache, &long_a);
+        assert!(cache.find(1, &long_b).is_none());
+        assert!(cache.find(2, &long_a).is_none());
+        keep(&cache, &long_b);
         for source in [&long_a, &long_b] {
-            assert_eq!(cache.find(TemplateKind::Text, source).unwrap().source(), source);
+            assert_eq!(cache.find(1, source).unwrap().as_str(), source);
         }
     }
 
     #[test]
     fn what_is_used_stays_and_the_rest_is_bounded() {
-        let cache = Cache::default();
-        cache.keep(TemplateKind::Text, compile("kept"));
+        let cache = cache();
+        keep(&cache, "kept");
         for n in 0..2 * TEMPLATES {
-            cache.keep(TemplateKind::Text, compile(&format!("{n}")));
-            assert!(cache.find(TemplateKind::Text, "kept").is_some(), "forgotten after {n}");
+            keep(&cache, &format!("{n}"));
+            assert!(cache.find(1, "kept").is_some(), "forgotten after {n}");
             assert!(cache.0.lock().unwrap().count <= TEMPLATES);
         }
         let big = "x".repeat(1024 * 1024);
         for n in 0..80 {
-            cache.keep(TemplateKind::Text, compile(&format!("{big}{n}")));
+            keep(&cache, &format!("{big}{n}"));
             assert!(cache.0.lock().unwrap().octets <= OCTETS);
         }
     }
