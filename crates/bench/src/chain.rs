@@ -1,12 +1,13 @@
 //! From the queue to the record, over SMTP: claim, render, compose, hand over to Postfix's `smtp-sink`, write down;
-//! against Postfix's own `smtp-source`, which does nothing but hand over.
+//! against Postfix's own `smtp-source`, which does nothing but hand over, and against a program that does nothing but the
+//! delivery protocol.
 
 use super::children::{Child, free_port};
 use super::database::Database;
 use super::enroll::enroll;
 use super::report::{Goal, Report, median};
 use super::stage::{Base, Place, launched, mail, queue_all};
-use super::{Options, peers};
+use super::{Options, peers, protocol};
 use anyhow::{Context, Result};
 use muster_domain::model::ids::CampaignKey;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ const ROUNDS: usize = 3;
 /// Mails are counted for so long at most, in each round.
 const SECONDS: f64 = 4.0;
 const SOURCE_SECONDS: f64 = 1.5;
+const ALONE_FOR: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure(place: &Place, options: &Options, report: &mut Report) -> Result<()> {
     let sink = match Sink::start(place).await {
@@ -66,19 +68,30 @@ impl Mails {
 
 /// Postfix's source and each kind of mail, by turns.
 async fn compare(place: &Place, mails: &Mails, sink: &Sink, sessions: usize, report: &mut Report) -> Result<()> {
-    let (mut limits, mut ours) = (Vec::new(), [const { Vec::new() }; 3]);
+    let (mut limits, mut bare, mut ours) = (Vec::new(), Vec::new(), [const { Vec::new() }; 3]);
     for _ in 0..ROUNDS {
         limits.push(source(sink, sessions, mails.bytes).await?);
+        bare.push(alone(place, &mails.kinds[0].1, sink, (sessions, mails.bytes)).await?);
         for ((_, queued), ours) in mails.kinds.iter().zip(&mut ours) {
             ours.push(sent(place, queued, sink, sessions).await?);
         }
     }
     let limit = median(limits);
     let goal = (sessions > 1).then_some(Goal::AtLeast(0.25, 0.6));
+    let ours = ours.map(median);
+    let size = format!("{} KB", mails.bytes / 1_000);
     for ((kind, _), ours) in mails.kinds.iter().zip(ours) {
-        let what = format!("{} KB{kind}, {sessions} sessions", mails.bytes / 1_000);
-        report.rate(&what, median(ours), ("smtp-source", limit), "mails/s", goal);
+        report.rate(&format!("{size}{kind}, {sessions} sessions"), ours, ("smtp-source", limit), "mails/s", goal);
     }
+    let bare = median(bare);
+    report.rate(
+        &format!("{size}, {sessions} sessions, the protocol alone"),
+        bare,
+        ("smtp-source", limit),
+        "mails/s",
+        None,
+    );
+    report.rate(&format!("{size}, {sessions} sessions, again"), ours[0], ("the protocol alone", bare), "mails/s", None);
     Ok(())
 }
 
@@ -101,6 +114,14 @@ async fn sent(place: &Place, of: &(String, CampaignKey), sink: &Sink, sessions: 
     drop(worker);
     place.forget(database).await?;
     result
+}
+
+/// The same by a program that does nothing else: see [`protocol`].
+async fn alone(place: &Place, of: &(String, CampaignKey), sink: &Sink, what: (usize, usize)) -> Result<f64> {
+    let database = place.copy(&of.0).await?;
+    let rate = protocol::alone(&database, of.1, sink.port, what, ALONE_FOR).await;
+    place.forget(database).await?;
+    rate
 }
 
 /// From the first mails in the books to the last, or to the end of the time.

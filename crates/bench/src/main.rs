@@ -14,6 +14,7 @@ mod import;
 mod memory;
 mod pausing;
 mod peers;
+mod protocol;
 mod report;
 mod requests;
 mod stage;
