@@ -1,22 +1,23 @@
 //! What was made of templates, kept while they are in use.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most templates kept; a campaign has a subject, an HTML and perhaps a text for each of its steps.
 const TEMPLATES: usize = 512;
-/// Most octets of source kept.
+/// Most octets kept, of sources and of what was made of them.
 const OCTETS: usize = 32 * 1024 * 1024;
 /// Octets of a template at each end that go into its key.
 const ENDS: usize = 32;
 
-/// Finds what was made of a template by its source.
+/// Finds what was made of a template by its source, and by what it was made for: `K`.
 #[derive(Debug)]
-pub(crate) struct BySource<T>(Mutex<Shelf<T>>);
+pub(crate) struct BySource<K, T>(Mutex<Shelf<K, T>>);
 
 #[derive(Debug)]
-struct Shelf<T> {
-    templates: HashMap<Key, Vec<Kept<T>>>,
+struct Shelf<K, T> {
+    templates: HashMap<Key<K>, Vec<Kept<T>>>,
     count: usize,
     octets: usize,
     /// Rises with every use.
@@ -27,10 +28,11 @@ struct Shelf<T> {
 struct Kept<T> {
     source: Box<str>,
     made: Arc<T>,
+    octets: usize,
     used: u64,
 }
 
-impl<T> Default for BySource<T> {
+impl<K, T> Default for BySource<K, T> {
     fn default() -> Self {
         Self(Mutex::new(Shelf { templates: HashMap::new(), count: 0, octets: 0, clock: 0 }))
     }
@@ -38,28 +40,28 @@ impl<T> Default for BySource<T> {
 
 /// Cheap to make from a long source; the sources under one key are compared in full.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    class: u8,
+struct Key<K> {
+    made_for: K,
     length: usize,
     head: [u8; ENDS],
     tail: [u8; ENDS],
 }
 
-impl Key {
-    fn of(class: u8, source: &str) -> Self {
+impl<K> Key<K> {
+    fn of(made_for: K, source: &str) -> Self {
         let bytes = source.as_bytes();
         let part = bytes.len().min(ENDS);
         let (mut head, mut tail) = ([0; ENDS], [0; ENDS]);
         head[..part].copy_from_slice(&bytes[..part]);
         tail[..part].copy_from_slice(&bytes[bytes.len() - part..]);
-        Self { class, length: bytes.len(), head, tail }
+        Self { made_for, length: bytes.len(), head, tail }
     }
 }
 
-impl<T> BySource<T> {
-    /// What was made of `source`; things of different classes are different though their source is the same.
-    pub(crate) fn find(&self, class: u8, source: &str) -> Option<Arc<T>> {
-        let key = Key::of(class, source);
+impl<K: Eq + Hash, T> BySource<K, T> {
+    /// What was made of `source`.
+    pub(crate) fn find(&self, made_for: K, source: &str) -> Option<Arc<T>> {
+        let key = Key::of(made_for, source);
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.clock += 1;
         let clock = shelf.clock;
@@ -68,21 +70,27 @@ impl<T> BySource<T> {
         Some(Arc::clone(&kept.made))
     }
 
-    pub(crate) fn keep(&self, class: u8, source: &str, made: Arc<T>) {
-        let key = Key::of(class, source);
+    /// Keeps what was made of `source` and takes so many octets itself. Two who made it at once keep one.
+    pub(crate) fn keep(&self, made_for: K, source: &str, (made, octets): (Arc<T>, usize)) {
+        let key = Key::of(made_for, source);
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.clock += 1;
-        shelf.count += 1;
-        shelf.octets += source.len();
         let used = shelf.clock;
-        shelf.templates.entry(key).or_default().push(Kept { source: source.into(), made, used });
+        let bucket = shelf.templates.entry(key).or_default();
+        if bucket.iter().any(|kept| *kept.source == *source) {
+            return;
+        }
+        let octets = octets + source.len();
+        bucket.push(Kept { source: source.into(), made, octets, used });
+        shelf.count += 1;
+        shelf.octets += octets;
         while shelf.count > TEMPLATES || shelf.octets > OCTETS {
             shelf.forget_older_half();
         }
     }
 }
 
-impl<T> Shelf<T> {
+impl<K: Eq + Hash, T> Shelf<K, T> {
     /// Rare, so that a use costs nothing but a number.
     fn forget_older_half(&mut self) {
         let mut uses: Vec<u64> = self.templates.values().flatten().map(|kept| kept.used).collect();
@@ -93,7 +101,7 @@ impl<T> Shelf<T> {
             !bucket.is_empty()
         });
         self.count = self.templates.values().map(Vec::len).sum();
-        self.octets = self.templates.values().flatten().map(|kept| kept.source.len()).sum();
+        self.octets = self.templates.values().flatten().map(|kept| kept.octets).sum();
     }
 }
 
@@ -101,12 +109,12 @@ impl<T> Shelf<T> {
 mod tests {
     use super::*;
 
-    fn cache() -> BySource<String> {
+    fn cache() -> BySource<u8, String> {
         BySource::default()
     }
 
-    fn keep(cache: &BySource<String>, source: &str) {
-        cache.keep(1, source, Arc::new(source.to_owned()));
+    fn keep(cache: &BySource<u8, String>, source: &str) {
+        cache.keep(1, source, (Arc::new(source.to_owned()), source.len()));
     }
 
     #[test]
@@ -123,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn what_two_made_at_once_is_kept_once() {
+        let cache = cache();
+        for _ in 0..2 {
+            keep(&cache, "the same");
+        }
+        let shelf = cache.0.lock().unwrap();
+        assert_eq!((shelf.count, shelf.octets), (1, 2 * "the same".len()));
+    }
+
+    #[test]
     fn what_is_used_stays_and_the_rest_is_bounded() {
         let cache = cache();
         keep(&cache, "kept");
@@ -134,7 +152,9 @@ mod tests {
         let big = "x".repeat(1024 * 1024);
         for n in 0..80 {
             keep(&cache, &format!("{big}{n}"));
-            assert!(cache.0.lock().unwrap().octets <= OCTETS);
+            let shelf = cache.0.lock().unwrap();
+            let kept: usize = shelf.templates.values().flatten().map(|kept| 2 * kept.source.len()).sum();
+            assert!(shelf.octets == kept && kept <= OCTETS, "{} and {kept}", shelf.octets);
         }
     }
 }

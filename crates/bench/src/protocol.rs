@@ -1,9 +1,9 @@
-//! The delivery protocol and nothing else: what any program costs that keeps the same promise.
+//! The delivery protocol and nothing else: what a program costs at least that promises that nothing is lost or sent twice.
 //!
 //! Claims, begins and records of the same rows in the same tables, with the same order of durable commits and writes to the mail
-//! server, and nothing beside: no template, no message to be made, no list of suppressed addresses, no role, no row-level
-//! security, no journal, no lease kept, no decision. Mails are claimed ten begins ahead; all sessions begin together, because fewer
-//! transactions cost less than sessions that stand idle.
+//! server, and nothing beside: no template and no message to be made, nothing looked up of a contact, no unsubscribe kept out, no
+//! guard against another worker's claim, no role and no row-level security, no journal, no history, no books. Mails are claimed ten
+//! begins ahead; all sessions begin together, because fewer transactions cost less than sessions that stand idle.
 
 use super::database::{Database, connect};
 use anyhow::{Context, Result};
@@ -78,8 +78,9 @@ pub(crate) async fn alone(
     let sending = send(database, queue, port, (sessions, bytes), claims, sent, at_most);
     let recording = record(connect(&database.url).await?, queue, outcomes);
     // Each ends with the one before it; a claim that nobody takes is no failure.
-    let ((), rate, ()) = try_join!(claiming, sending, recording)?;
-    Ok(rate)
+    let ((), begun, (count, recorded)) = try_join!(claiming, sending, recording)?;
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    Ok(count as f64 / recorded.duration_since(begun).as_secs_f64())
 }
 
 /// A claim of so many mails. How many stands in the text: of a plan for any number a tenth of the queue would be expected to be wanted.
@@ -113,7 +114,7 @@ async fn claim(client: Client, key: CampaignKey, sessions: usize, claimed: mpsc:
     }
 }
 
-/// All sessions begin a mail each, in one transaction; when it is committed each hands over its own.
+/// All sessions begin a mail each, in one transaction; when it is committed each hands over its own. Answers when it began.
 async fn send(
     database: &Database,
     queue: Queue,
@@ -122,30 +123,35 @@ async fn send(
     mut claims: mpsc::Receiver<Vec<i64>>,
     sent: mpsc::UnboundedSender<Vec<i64>>,
     at_most: Duration,
-) -> Result<f64> {
+) -> Result<Instant> {
     let client = connect(&database.url).await?;
     client.batch_execute(PLANS).await?;
     let (lock, begin) = try_join!(client.prepare(LOCK), client.prepare(BEGIN))?;
     let mut sessions = try_join_all((0..sessions).map(|_| Session::open(port))).await?;
     let message = message(bytes);
-    let (mut begun, mut count) = (None, 0_u64);
+    let mut begun = None;
     while let Some(mails) = claims.recv().await {
         let since = *begun.get_or_insert_with(Instant::now);
         run(&client, queue, &[(&lock, false), (&begin, true)], &mails).await?;
         try_join_all(sessions.iter_mut().zip(&mails).map(|(session, _)| session.envelope())).await?;
         client.batch_execute("COMMIT").await?;
         try_join_all(sessions.iter_mut().zip(&mails).map(|(session, _)| session.hand_over(&message))).await?;
-        count += mails.len() as u64;
         sent.send(mails)?;
         if since.elapsed() > at_most {
             break;
         }
     }
-    Ok(super::enroll::rate(count, begun.context("nothing was queued")?))
+    begun.context("nothing was queued")
 }
 
-/// Records what was sent meanwhile, until nobody sends any more.
-async fn record(client: Client, queue: Queue, mut outcomes: mpsc::UnboundedReceiver<Vec<i64>>) -> Result<()> {
+/// Records what was sent meanwhile, until nobody sends any more. Answers with how many mails there were, and when the last was
+/// recorded.
+async fn record(
+    client: Client,
+    queue: Queue,
+    mut outcomes: mpsc::UnboundedReceiver<Vec<i64>>,
+) -> Result<(usize, Instant)> {
+    let (mut count, mut recorded) = (0, Instant::now());
     client.batch_execute(PLANS).await?;
     let (pass_on, record) = try_join!(client.prepare(PASS_ON), client.prepare(RECORD))?;
     while let Some(mut mails) = outcomes.recv().await {
@@ -154,9 +160,10 @@ async fn record(client: Client, queue: Queue, mut outcomes: mpsc::UnboundedRecei
         }
         run(&client, queue, &[(&pass_on, true), (&record, true)], &mails).await?;
         client.batch_execute("COMMIT").await?;
+        (count, recorded) = (count + mails.len(), Instant::now());
         tokio::time::sleep(EVERY).await;
     }
-    Ok(())
+    Ok((count, recorded))
 }
 
 /// Opens a transaction and runs these in it, in one flight; some are told of the mails, and have to find them all.

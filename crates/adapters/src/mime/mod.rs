@@ -78,7 +78,7 @@ fn encoded(field: &'static str, text: &str) -> Result<Body, ComposeError> {
         let encoded = Body::new_with_encoding(text.into_bytes(), ContentTransferEncoding::Base64);
         return encoded.map_err(|_| unfit(field, "cannot be encoded"));
     }
-    // By the crate that lettre has it from, which would look for line ends first, and for what might do instead.
+    // As lettre would, which first looks for line ends once more, and for encodings that might do instead.
     let encoded = quoted_printable::encode(text);
     Ok(Body::dangerous_pre_encoded(encoded, ContentTransferEncoding::QuotedPrintable))
 }

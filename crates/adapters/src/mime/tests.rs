@@ -246,6 +246,14 @@ fn anything() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn a_text_is_encoded_as_lettre_would_do_it(text in anything(), more in "[a-zé=. \\t\\n]{0,200}") {
+        let encoded = encoded("text", &format!("{text}{more}")).unwrap();
+        let expected = Body::new_with_encoding(whole_lines(&format!("{text}{more}")), encoded.encoding()).unwrap();
+        prop_assert_eq!(encoded.as_ref(), expected.as_ref());
+        prop_assert!(encoded.as_ref().split(|byte| *byte == b'\n').all(|line| !line.ends_with(b" \r") && !line.ends_with(b"\t\r")));
+    }
+
+    #[test]
     fn nothing_in_a_field_adds_removes_or_breaks_a_header(
         from_name in anything(), subject in anything(), from in anything(), to in anything(), reply_to in anything(),
         id in anything(), url in anything(), html in anything(), text in anything(), spoil in 0_u8..64,

@@ -24,7 +24,7 @@ const OUTPUT_AT_MOST: usize = 2 * 1024 * 1024;
 /// The template engine; clones share the compiled templates.
 #[derive(Debug, Clone, Default)]
 pub struct MinijinjaTemplates {
-    compiled: Arc<BySource<Compiled>>,
+    compiled: Arc<BySource<TemplateKind, Compiled>>,
 }
 
 impl MinijinjaTemplates {
@@ -34,7 +34,7 @@ impl MinijinjaTemplates {
     }
 
     fn compiled(&self, kind: TemplateKind, source: &str) -> Result<Arc<Compiled>, TemplateError> {
-        if let Some(compiled) = self.compiled.find(kind as u8, source) {
+        if let Some(compiled) = self.compiled.find(kind, source) {
             return Ok(compiled);
         }
         let most = if kind == TemplateKind::Header { HEADER_SOURCE_AT_MOST } else { SOURCE_AT_MOST };
@@ -44,7 +44,8 @@ impl MinijinjaTemplates {
         }
         fence::inspect(source)?;
         let compiled = Arc::new(Compiled::new(kind, source)?);
-        self.compiled.keep(kind as u8, source, Arc::clone(&compiled));
+        // The engine has the source, too, and instructions of about its size.
+        self.compiled.keep(kind, source, (Arc::clone(&compiled), 2 * source.len()));
         Ok(compiled)
     }
 }

@@ -6,6 +6,7 @@ mod rewrite;
 mod target;
 
 use crate::by_source::BySource;
+use muster_domain::model::ids::LinkNo;
 use muster_domain::ports::tracking::{Marks, NumberedTemplate, Tracker};
 use std::sync::Arc;
 
@@ -13,19 +14,22 @@ use std::sync::Arc;
 const NUMBER: &str = "data-muster-link";
 /// By which an author opts a link out; taken out before sending.
 const OPT_OUT: &str = "data-muster-no-track";
+
 /// The tracker; clones share the numbered templates.
 #[derive(Debug, Clone, Default)]
 pub struct HtmlTracker {
-    numbered: Arc<BySource<NumberedTemplate>>,
+    numbered: Arc<BySource<(), NumberedTemplate>>,
 }
 
 impl Tracker for HtmlTracker {
     fn number(&self, template: &str) -> Arc<NumberedTemplate> {
-        if let Some(known) = self.numbered.find(0, template) {
+        if let Some(known) = self.numbered.find((), template) {
             return known;
         }
         let numbered = Arc::new(number::number(template));
-        self.numbered.keep(0, template, Arc::clone(&numbered));
+        let links: usize =
+            numbered.links.iter().map(|(_, address)| size_of::<(LinkNo, String)>() + address.len()).sum();
+        self.numbered.keep((), template, (Arc::clone(&numbered), numbered.source.len() + links));
         numbered
     }
 

@@ -14,7 +14,7 @@ pub struct TemplateError {
 }
 
 /// How the output of a template is escaped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TemplateKind {
     /// HTML: values are escaped.
     Html,

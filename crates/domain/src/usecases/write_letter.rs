@@ -50,28 +50,15 @@ pub enum LetterError {
 }
 
 /// The texts of a step, filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedTexts {
-    /// `Subject`.
-    pub subject: String,
-    /// HTML part.
-    pub html: String,
-    /// Text part, if the step has one.
-    pub text: Option<String>,
+struct RenderedTexts {
+    subject: String,
+    html: String,
+    text: Option<String>,
 }
 
-/// Fills in the texts of a step for one contact; `unsubscribe_url` is what `{{ unsubscribeUrl }}` stands for.
-pub fn render_texts(
-    templates: &dyn Templates,
-    content: &EmailContent,
-    facts: &ContactFacts,
-    unsubscribe_url: Option<&str>,
-) -> Result<RenderedTexts, LetterError> {
-    render_with(templates, content, &content.email_content, facts, unsubscribe_url)
-}
-
-/// The same, with `html` in the place of the step's.
-fn render_with(
+/// Fills in the texts of a step for one contact, with `html` in the place of the step's own; `unsubscribe_url` is what
+/// `{{ unsubscribeUrl }}` stands for.
+fn render(
     templates: &dyn Templates,
     content: &EmailContent,
     html: &str,
@@ -79,16 +66,16 @@ fn render_with(
     unsubscribe_url: Option<&str>,
 ) -> Result<RenderedTexts, LetterError> {
     let values = merge_values_with(facts, unsubscribe_url);
-    let render = |field, kind, source: &str| {
+    let fill_in = |field, kind, source: &str| {
         templates.render(kind, source, &values).map_err(|error| LetterError::Template { field, error })
     };
     Ok(RenderedTexts {
-        subject: render("subjectLine", TemplateKind::Header, &content.subject_line)?,
-        html: render("emailContent", TemplateKind::Html, html)?,
+        subject: fill_in("subjectLine", TemplateKind::Header, &content.subject_line)?,
+        html: fill_in("emailContent", TemplateKind::Html, html)?,
         text: content
             .text_content
             .as_deref()
-            .map(|text| render("textContent", TemplateKind::Text, text))
+            .map(|text| fill_in("textContent", TemplateKind::Text, text))
             .transpose()?,
     })
 }
@@ -102,7 +89,7 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
     let unsubscribe_url = unsubscribe.then(|| unsubscribe_url(desk, key));
     let numbered = letter.sender.track_clicks.then(|| desk.tracker.number(&content.email_content));
     let html = numbered.as_ref().map_or(&content.email_content, |numbered| &numbered.source);
-    let texts = render_with(desk.templates.as_ref(), content, html, &letter.facts, unsubscribe_url.as_deref())?;
+    let texts = render(desk.templates.as_ref(), content, html, &letter.facts, unsubscribe_url.as_deref())?;
     let footer = Footer { postal_address: postal_address.as_deref(), unsubscribe_url: unsubscribe_url.as_deref() };
     let html = footer.below_html(texts.html);
     let tracked = track(desk, letter, &html, unsubscribe_url.as_deref());

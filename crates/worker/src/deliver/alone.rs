@@ -14,8 +14,10 @@ use tokio::time::{Instant, timeout};
 
 /// Nobody waits longer for another's begin: fifty mails take half of it on two busy processors.
 const AT_MOST: Duration = Duration::from_millis(20);
-/// The first answer of a server that is close by comes sooner than this, however many are asked for at once.
-const AT_ONCE: Duration = Duration::from_millis(1);
+/// A begin that took no longer was worth waiting for, however far the server is.
+const SHORT: Duration = Duration::from_millis(5);
+/// The quickest answer of a server that is near takes no longer, though answers wait for each other where the processors are busy.
+const NEAR: Duration = Duration::from_millis(1);
 
 type Door = tokio::sync::Mutex<()>;
 
@@ -37,13 +39,13 @@ pub(super) struct Within {
 impl Within {
     /// The quickest answer of the mail server took so long.
     pub(super) fn answered_in(&mut self, quickest: Duration) {
-        self.far = quickest > AT_ONCE;
+        self.far = quickest > NEAR;
     }
 }
 
 impl Drop for Within {
     fn drop(&mut self) {
-        if self.far || self.since.elapsed() > AT_MOST {
+        if self.since.elapsed() > if self.far { SHORT } else { AT_MOST } {
             self.patience.in_vain();
         }
     }
@@ -51,7 +53,7 @@ impl Drop for Within {
 
 impl Alone {
     /// Waits until nobody else is within, and lets others wait for as long as the guard lives. Without a guard when that
-    /// takes too long, or took too long lately: then there are two within.
+    /// takes too long, or took too long lately for how near the server is: then there are two within.
     pub(super) async fn within(&self, campaign: CampaignKey) -> Option<Within> {
         let door = self.door(campaign);
         let entered = match Arc::clone(&door).try_lock_owned() {
@@ -117,9 +119,10 @@ mod tests {
         for (took, quickest, without) in [
             (AT_MOST, None, 0),
             (AT_MOST + longer, None, WITHOUT),
-            (AT_MOST, Some(AT_ONCE), 0),
-            (AT_MOST + longer, Some(AT_ONCE), WITHOUT),
-            (AT_ONCE + longer, Some(AT_ONCE + longer), WITHOUT),
+            (AT_MOST, Some(NEAR), 0),
+            (AT_MOST + longer, Some(NEAR), WITHOUT),
+            (SHORT, Some(NEAR + longer), 0),
+            (SHORT + longer, Some(NEAR + longer), WITHOUT),
         ] {
             let alone = Alone::default();
             let mut first = alone.within(campaign(1)).await.unwrap();

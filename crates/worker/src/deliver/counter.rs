@@ -47,7 +47,7 @@ pub(super) struct Counter {
     journal: Arc<dyn Journal>,
     answered: usize,
     lost: usize,
-    /// How long the server took for the answer that it gave soonest.
+    /// How long the server took for the sender that it accepted soonest; what is refused may be refused on our side.
     quickest: Option<Duration>,
     /// Why the last of them was lost.
     trouble: Option<TransportError>,
@@ -60,7 +60,7 @@ impl Counter {
         Self { places, journal, answered: 0, lost: 0, quickest: None, trouble: None, unwritten: None }
     }
 
-    /// How long the server took at least.
+    /// How long the server took at least to accept a sender.
     pub(super) fn quickest(&self) -> Option<Duration> {
         self.quickest
     }
@@ -89,7 +89,10 @@ impl Counter {
     /// Takes note of an answer and of how long it took; whether the attempt may begin.
     fn heard(&mut self, attempt: Attempt, answer: Result<(), TransportError>, took: Duration) -> bool {
         let standing = match answer {
-            Ok(()) => Standing::Reserved,
+            Ok(()) => {
+                self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
+                Standing::Reserved
+            }
             Err(TransportError::Refused(reason)) => Standing::Refused(SendOutcome::Retry { reason, soft: false }),
             Err(TransportError::Rejected(reason)) => Standing::Refused(SendOutcome::Failed { reason, bounced: None }),
             Err(error @ TransportError::Unavailable(_)) => {
@@ -99,7 +102,6 @@ impl Counter {
             }
         };
         self.answered += 1;
-        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
         if let Some(place) = self.places.get_mut(&attempt) {
             place.standing = standing;
         }
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_as_near_as_its_quickest_answer_whatever_that_was_and_what_is_lost_says_nothing_of_it() {
+    fn a_server_is_as_near_as_the_quickest_of_the_senders_that_it_accepted() {
         let mut journal = MockJournal::new();
         journal.expect_record().returning(|_, _| Ok(()));
         let mut counter = Counter::with(HashMap::new(), Arc::new(journal));
@@ -178,9 +180,11 @@ mod tests {
             counter.quickest().map(|quickest| quickest.as_millis())
         };
         assert_eq!(quickest_after(Err(TransportError::Unavailable(String::new())), 1), None);
+        assert_eq!(quickest_after(Err(TransportError::Rejected(String::new())), 1), None);
         assert_eq!(quickest_after(Ok(()), 5), Some(5));
-        assert_eq!(quickest_after(Err(TransportError::Rejected(String::new())), 3), Some(3));
-        assert_eq!(quickest_after(Err(TransportError::Refused(String::new())), 4), Some(3));
+        assert_eq!(quickest_after(Ok(()), 3), Some(3));
+        assert_eq!(quickest_after(Ok(()), 4), Some(3));
+        assert_eq!(quickest_after(Err(TransportError::Refused(String::new())), 1), Some(3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,8 +39,8 @@ impl Ready {
     }
 }
 
-/// Begins a batch and starts to hand over what began; others wait for it as long as it is `alone`. Every attempt of it is seen
-/// to: handed over, ended or given back.
+/// Begins a batch and starts to hand over what began; who waits for it does so until it is known what did. Every attempt of it is
+/// seen to: handed over, ended or given back.
 pub(super) async fn begin(
     line: &Arc<Line>,
     campaign: CampaignKey,
@@ -62,6 +62,7 @@ pub(super) async fn begin(
     if let (Some(within), Some(quickest)) = (&mut alone, counter.quickest()) {
         within.answered_in(quickest);
     }
+    drop(alone);
     let mut places = counter.into_places();
     let begun = match &report {
         Ok(report) => {

@@ -32,7 +32,7 @@ pub struct Deliveries {
 
 /// Fewer mails are not worth a claim of their own.
 const WORTH_A_CLAIM: usize = 25;
-/// More for each session would only wait for it, and the mail of others behind them.
+/// Where that is more: beyond so many for each session they would only wait for it, and the mail of others behind them.
 const FOR_EACH_SESSION: usize = 5;
 /// More in one claim cost the database no less each.
 const CLAIMED_AT_ONCE: usize = 50;
@@ -170,6 +170,19 @@ impl Books {
     fn close(&mut self, campaign: CampaignKey, closed: i64) {
         if closed > 0 {
             self.closed.insert(campaign);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_worth_it_and_no_larger_than_sessions_and_the_database_make_use_of() {
+        for (sessions, batch, turns) in [(1, 25, 2), (6, 30, 2), (10, 50, 2), (25, 50, 2), (26, 50, 4), (200, 50, 4)] {
+            let limits = DeliverLimits::for_sessions(sessions);
+            assert_eq!((limits.batch, limits.turns), (batch, turns), "{sessions} sessions");
         }
     }
 }

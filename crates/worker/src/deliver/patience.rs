@@ -1,6 +1,6 @@
 //! Whether a short wait pays.
 //!
-//! Waiting a millisecond so that mails go together is worth it while the mail server answers in less. With one that takes
+//! Waiting some milliseconds so that mails go together is worth it while the mail server answers in less. With one that takes
 //! longer every wait would be in vain; so after one that was, the next do without, and then it is tried again.
 
 use std::sync::atomic::AtomicU32;

@@ -20,7 +20,7 @@ use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{Finished, RecordReport};
 use muster_domain::ports::store::StoreResult;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) async fn record(
     store: &PgStore,
@@ -35,14 +35,14 @@ pub(super) async fn record(
     let (mut tx, exits, locked) = lock_outcomes(store, key, &outcomes, policy).await?;
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
-    let mut met: Vec<Attempt> = Vec::with_capacity(outcomes.len());
+    let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
     let is_doubt = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. });
     let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| attempt.key);
     let heard = heard(&mut tx, key.tenant, doubts).await?;
     let arrived = arrived();
     for row in locked {
         let attempt = row.attempt(key);
-        met.push(attempt);
+        met.insert(attempt);
         if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
             let outcome = if heard.contains(&attempt.key) { &arrived } else { *outcome };
             verdicts.push(Verdict::of(row, outcome, policy, terms));
@@ -92,7 +92,7 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
     }
     let mut tx = open(store, key.tenant).await?;
     let rows = rows::lock(&tx, key, attempts).await?;
-    let met: Vec<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
+    let met: HashSet<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
     let (claims, sends): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
     let claims: Vec<Attempt> = claims.iter().map(|row| row.attempt(key)).collect();

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 /// Transactions at once.
 const AT_ONCE: usize = 2;
-/// From the beginning of a campaign's transaction to its next. A transaction costs the database the same for one outcome as
-/// for twenty, and takes what it costs from the mails; the first outcome after a silence is written at once.
+/// From the beginning of a campaign's transaction to its next. A transaction costs the database nearly the same for one
+/// outcome as for twenty, and takes what it costs from the mails; the first outcome after a silence is written at once.
 pub(super) const EVERY: Duration = Duration::from_millis(40);
 
 /// When a batch goes on.

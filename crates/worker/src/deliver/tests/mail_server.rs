@@ -74,7 +74,7 @@ async fn begins(sessions: usize, far: Duration) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn mails_for_one_that_is_close_by_are_begun_together_and_for_one_that_is_not_as_sessions_come_free() {
-    let (near, far) = (begins(20, Duration::ZERO).await, begins(20, Duration::from_millis(3)).await);
+    let (near, far) = (begins(20, Duration::ZERO).await, begins(20, Duration::from_millis(8)).await);
     assert!(far > 2 * near, "{far} begins, and {near} close by");
 }
 
