@@ -266,9 +266,10 @@ def kills(args):
 def stall(args):
     """A mail server that stands still in the middle of mails: the pause says so, and says how many."""
     with Figures("stall") as figures:
-        on = figures.stage(workers=1, sessions=4)
+        # Sessions begin together, so at any moment all of them may be between two mails: a mail takes a hundred times as long as that.
+        on = figures.stage(workers=1, sessions=4, faults=["dot:delay=300:1000"])
         try:
-            api, sent = began(on, 3_000)
+            api, sent = began(on, 200)
             stage.wait_until("the first mails", lambda: sent_so_far(on) > 20, 60)
             on.sink.send(signal.SIGSTOP)
             on.orders.fault("stop", "sink")
