@@ -3,13 +3,18 @@
 //! What comes free during a begin is begun on together, by the next: as many mails in fewer transactions. With a server that
 //! answers at once a begin takes as long as the processors take for it, and the fewer there are, the less that is. With one that
 //! does not, sessions would stand idle for longer than transactions cost.
+//!
+//! A begin goes through two rooms, with room for one in each: in the hall it takes its locks and marks its mails, at the counter the
+//! server is told the sender of each, and it is committed. So one takes its locks while another's commit is on its way to the disk.
 
 use super::patience::Patience;
 use muster_domain::model::ids::CampaignKey;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
 /// Nobody waits longer for another's begin: fifty mails take half of it on two busy processors.
@@ -17,29 +22,73 @@ const AT_MOST: Duration = Duration::from_millis(20);
 /// A begin that took no longer was worth waiting for, however far the server is.
 const SHORT: Duration = Duration::from_millis(5);
 /// The quickest answer of a server that is near takes no longer, though answers wait for each other where the processors are busy.
-const NEAR: Duration = Duration::from_millis(1);
+pub(super) const NEAR: Duration = Duration::from_millis(1);
 
-type Door = tokio::sync::Mutex<()>;
+/// The two rooms of a campaign, and who is still about. Whoever comes first goes first.
+#[derive(Default)]
+struct Door {
+    hall: Arc<Mutex<()>>,
+    counter: Arc<Mutex<()>>,
+    /// Sessions that its begins have, from the counter on until the server has answered.
+    seats: AtomicUsize,
+    /// Whether the mail server was near, when it was asked last.
+    near: AtomicBool,
+}
 
-/// A door for each campaign that somebody is about to begin mails of. Whoever comes first goes first.
+/// A door for each campaign that somebody is about to begin mails of, or has sessions for.
 #[derive(Default)]
 pub(super) struct Alone {
-    doors: Mutex<HashMap<CampaignKey, Weak<Door>>>,
+    doors: std::sync::Mutex<HashMap<CampaignKey, Weak<Door>>>,
     patience: Arc<Patience>,
 }
 
-/// Somebody is within, and others wait, for as long as this lives.
+/// Somebody is in one of the rooms, and others wait, for as long as this lives.
 pub(super) struct Within {
+    /// When it came into its room.
     since: Instant,
     far: bool,
     patience: Arc<Patience>,
-    _door: OwnedMutexGuard<()>,
+    room: Option<OwnedMutexGuard<()>>,
+    door: Arc<Door>,
 }
 
+/// One of the sessions that a campaign's begins have.
+pub(super) struct Seat(Arc<Door>);
+
 impl Within {
+    /// Goes on to the counter, as soon as whoever is there has left, and lets the next into the hall. Nobody is waited for too long:
+    /// then there are two at it.
+    pub(super) async fn go_to_the_counter(&mut self) {
+        self.room = timeout(AT_MOST, Arc::clone(&self.door.counter).lock_owned()).await.ok();
+        self.since = Instant::now();
+    }
+
     /// The quickest answer of the mail server took so long.
     pub(super) fn answered_in(&mut self, quickest: Duration) {
         self.far = quickest > NEAR;
+        self.door.near.store(!self.far, Relaxed);
+    }
+
+    /// Whether the mail server was near, as far as is known.
+    pub(super) fn is_near(&self) -> bool {
+        self.door.near.load(Relaxed)
+    }
+
+    /// How many sessions the begins of this campaign have.
+    pub(super) fn seats(&self) -> usize {
+        self.door.seats.load(Relaxed)
+    }
+
+    /// One more, for as long as it lives.
+    pub(super) fn seat(&self) -> Seat {
+        self.door.seats.fetch_add(1, Relaxed);
+        Seat(Arc::clone(&self.door))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Relaxed);
     }
 }
 
@@ -52,16 +101,17 @@ impl Drop for Within {
 }
 
 impl Alone {
-    /// Waits until nobody else is within, and lets others wait for as long as the guard lives. Without a guard when that
+    /// Waits until nobody else is in the hall, and lets others wait for as long as the guard is there. Without a guard when that
     /// takes too long, or took too long lately for how near the server is: then there are two within.
     pub(super) async fn within(&self, campaign: CampaignKey) -> Option<Within> {
         let door = self.door(campaign);
-        let entered = match Arc::clone(&door).try_lock_owned() {
-            Ok(entered) => entered,
-            Err(_) if self.patience.pays() => timeout(AT_MOST, door.lock_owned()).await.ok()?,
+        let hall = match Arc::clone(&door.hall).try_lock_owned() {
+            Ok(hall) => hall,
+            Err(_) if self.patience.pays() => timeout(AT_MOST, Arc::clone(&door.hall).lock_owned()).await.ok()?,
             Err(_) => return None,
         };
-        Some(Within { since: Instant::now(), far: false, patience: Arc::clone(&self.patience), _door: entered })
+        let patience = Arc::clone(&self.patience);
+        Some(Within { since: Instant::now(), far: false, patience, room: Some(hall), door })
     }
 
     fn door(&self, campaign: CampaignKey) -> Arc<Door> {
@@ -69,7 +119,7 @@ impl Alone {
         if let Some(door) = doors.get(&campaign).and_then(Weak::upgrade) {
             return door;
         }
-        // Doors are kept by those who are at them: there are no more than there are turns.
+        // Doors are kept by those who are at them or have sessions: there are no more than there are turns and sessions.
         doors.retain(|_, door| door.strong_count() > 0);
         let door = Arc::default();
         doors.insert(campaign, Arc::downgrade(&door));
@@ -140,6 +190,34 @@ mod tests {
             assert!(alone.within(campaign(1)).await.is_none());
             assert!(begun.elapsed() >= AT_MOST, "{took:?} {quickest:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_is_in_the_hall_while_another_is_at_the_counter_and_no_third() {
+        let alone = Alone::default();
+        let mut first = alone.within(campaign(1)).await.unwrap();
+        first.go_to_the_counter().await;
+        let mut second = alone.within(campaign(1)).await.unwrap();
+        let mut third = Box::pin(alone.within(campaign(1)));
+        assert!(third.as_mut().now_or_never().is_none());
+        let mut on = Box::pin(second.go_to_the_counter());
+        assert!(on.as_mut().now_or_never().is_none(), "the first is there still");
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(first);
+        on.await;
+        assert!(third.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_long_for_whoever_is_at_the_counter() {
+        let alone = Alone::default();
+        let mut first = alone.within(campaign(1)).await.unwrap();
+        first.go_to_the_counter().await;
+        let mut second = alone.within(campaign(1)).await.unwrap();
+        let begun = Instant::now();
+        second.go_to_the_counter().await;
+        assert!(begun.elapsed() >= AT_MOST && begun.elapsed() <= AT_MOST * 2, "{:?}", begun.elapsed());
+        assert!(alone.within(campaign(1)).now_or_never().flatten().is_some(), "and the next comes into the hall");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The counter: `MAIL FROM` and its reply for the mails of one begin, while its transaction is open.
 
 use super::rest::Rest;
-use super::sessions::Lent;
+use super::sessions::{Hand, Lent, Sessions};
 use async_trait::async_trait;
 use futures::future::join_all;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
@@ -23,12 +23,6 @@ pub(super) struct Place {
     pub(super) standing: Standing,
 }
 
-impl Place {
-    pub(super) fn with(message: WireMessage, lent: Lent) -> Self {
-        Self { message, lent, standing: Standing::Idle }
-    }
-}
-
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Nothing was asked of the server.
@@ -43,6 +37,10 @@ pub(super) enum Standing {
 
 /// The mails of one begin.
 pub(super) struct Counter {
+    sessions: Arc<Sessions>,
+    hand: Hand,
+    /// Those that have no session yet.
+    letters: HashMap<Attempt, WireMessage>,
     places: HashMap<Attempt, Place>,
     journal: Arc<dyn Journal>,
     answered: usize,
@@ -53,16 +51,41 @@ pub(super) struct Counter {
     trouble: Option<TransportError>,
     /// Why the journal did not take one that was answered.
     unwritten: Option<io::Error>,
+    /// Why none of the sessions that were expected could be had.
+    unopened: Option<TransportError>,
 }
 
 impl Counter {
-    pub(super) fn with(places: HashMap<Attempt, Place>, journal: Arc<dyn Journal>) -> Self {
-        Self { places, journal, answered: 0, lost: 0, quickest: None, trouble: None, unwritten: None }
+    /// A counter with what sessions there are for it.
+    pub(super) fn with(hand: Hand, sessions: Arc<Sessions>, journal: Arc<dyn Journal>) -> Self {
+        Self {
+            sessions,
+            hand,
+            letters: HashMap::new(),
+            places: HashMap::new(),
+            journal,
+            answered: 0,
+            lost: 0,
+            quickest: None,
+            trouble: None,
+            unwritten: None,
+            unopened: None,
+        }
     }
 
-    /// How long the server took at least to accept a sender.
-    pub(super) fn quickest(&self) -> Option<Duration> {
-        self.quickest
+    /// One more mail, which has a session as long as there are any.
+    pub(super) fn take(&mut self, attempt: Attempt, message: WireMessage) {
+        match self.hand.sessions.pop() {
+            Some(lent) => drop(self.places.insert(attempt, Place { message, lent, standing: Standing::Idle })),
+            None => drop(self.letters.insert(attempt, message)),
+        }
+    }
+
+    /// The begin is over: who waits for it may go on.
+    pub(super) fn leave(&mut self) {
+        if let (Some(mut within), Some(quickest)) = (self.hand.alone.take(), self.quickest) {
+            within.answered_in(quickest);
+        }
     }
 
     pub(super) fn into_places(self) -> HashMap<Attempt, Place> {
@@ -78,11 +101,33 @@ impl Counter {
             rest.no_journal(error);
             return;
         }
+        if let Some(error) = &self.unopened {
+            rest.no_session(error);
+        }
         if self.answered > 0 && self.answered >= self.lost {
             rest.answered();
         }
         if let Some(error) = &self.trouble {
             rest.no_answer(error);
+        }
+    }
+
+    /// Sits those of `attempts` down that have no session yet, with what has come free: everything else is ready for it.
+    async fn seat(&mut self, attempts: &[Attempt]) {
+        if let Some(within) = &mut self.hand.alone {
+            within.go_to_the_counter().await;
+        }
+        let standing: Vec<Attempt> =
+            attempts.iter().filter(|attempt| self.letters.contains_key(attempt)).copied().collect();
+        let Some(first) = standing.first() else { return };
+        match self.sessions.arrived(first.key.tenant, standing.len(), self.hand.alone.as_ref()).await {
+            Ok(arrived) => self.hand.sessions = arrived,
+            Err(error) => self.unopened = Some(error),
+        }
+        for attempt in standing {
+            if let Some(message) = self.letters.remove(&attempt) {
+                self.take(attempt, message);
+            }
         }
     }
 
@@ -119,6 +164,7 @@ impl Counter {
 impl Reservations for Counter {
     /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
     async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        self.seat(attempts).await;
         let wanted: HashSet<&Attempt> = attempts.iter().collect();
         let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
         let answers = join_all(asked.map(|(attempt, place)| async move {
@@ -138,7 +184,60 @@ impl Reservations for Counter {
 mod tests {
     use super::*;
     use crate::deliver::recorder::tests::attempt;
-    use muster_domain::ports::transport::MockJournal;
+    use muster_domain::ports::transport::{Envelope, MockJournal, MockMailSession, MockMailTransport};
+
+    fn counter(journal: MockJournal) -> Counter {
+        expecting(2, 0, journal)
+    }
+
+    /// The counter of a begin that expects sessions, of which there are so many.
+    fn expecting(expected: usize, sessions: usize, journal: MockJournal) -> Counter {
+        let mut transport = MockMailTransport::new();
+        transport.expect_sessions_at_most().return_const(sessions.max(1));
+        transport.expect_session().returning(move || {
+            if sessions == 0 {
+                return Err(TransportError::Unavailable("away".to_owned()));
+            }
+            let mut session = MockMailSession::new();
+            session.expect_reserve().returning(|_| Ok(()));
+            Ok(Box::new(session))
+        });
+        let hand = Hand { sessions: Vec::new(), expected, alone: None };
+        Counter::with(hand, Arc::new(Sessions::of(Arc::new(transport))), Arc::new(journal))
+    }
+
+    fn message() -> WireMessage {
+        let address = || "somebody@example.test".to_owned();
+        WireMessage { envelope: Envelope { from: address(), to: address() }, data: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_session_of_those_that_were_expected_does_not_begin() {
+        let mut journal = MockJournal::new();
+        journal.expect_record().times(2).returning(|_, _| Ok(()));
+        let mut counter = expecting(3, 2, journal);
+        let attempts = [attempt(1, 1), attempt(1, 2), attempt(1, 3), attempt(1, 4)];
+        for attempt in attempts {
+            counter.take(attempt, message());
+        }
+        // The last may not begin, and takes no session from those that may.
+        let began = counter.reserve(&attempts[..3]).await;
+        assert_eq!(began.iter().collect::<HashSet<_>>(), attempts[..2].iter().collect());
+        let places = counter.into_places();
+        assert_eq!(places.len(), 2);
+        assert!(places.values().all(|place| place.standing == Standing::Reserved));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_that_were_expected_and_cannot_be_had_are_a_reason_to_rest() {
+        let rest = Rest::default();
+        let mut counter = expecting(1, 0, MockJournal::new());
+        counter.take(attempt(1, 1), message());
+        assert!(counter.reserve(&[attempt(1, 1)]).await.is_empty());
+        assert!(!rest.resting());
+        counter.tell(&rest);
+        assert!(rest.resting());
+    }
 
     /// How many lost sessions after a begin that came to this are met by trying again at once; none when it rests already.
     fn forgiven(before: u32, answered: usize, lost: usize, unwritten: bool) -> Option<usize> {
@@ -146,7 +245,7 @@ mod tests {
         for _ in 0..before {
             rest.no_answer(&silent);
         }
-        let mut counter = Counter::with(HashMap::new(), Arc::new(MockJournal::new()));
+        let mut counter = counter(MockJournal::new());
         (counter.answered, counter.lost) = (answered, lost);
         counter.trouble = (lost > 0).then(|| silent.clone());
         counter.unwritten = unwritten.then(|| io::Error::other("full"));
@@ -174,10 +273,10 @@ mod tests {
     fn a_server_is_as_near_as_the_quickest_of_the_senders_that_it_accepted() {
         let mut journal = MockJournal::new();
         journal.expect_record().returning(|_, _| Ok(()));
-        let mut counter = Counter::with(HashMap::new(), Arc::new(journal));
+        let mut counter = counter(journal);
         let mut quickest_after = |answer, ms| {
             counter.heard(attempt(1, 1), answer, Duration::from_millis(ms));
-            counter.quickest().map(|quickest| quickest.as_millis())
+            counter.quickest.map(|quickest| quickest.as_millis())
         };
         assert_eq!(quickest_after(Err(TransportError::Unavailable(String::new())), 1), None);
         assert_eq!(quickest_after(Err(TransportError::Rejected(String::new())), 1), None);

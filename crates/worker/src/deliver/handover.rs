@@ -1,9 +1,8 @@
 //! From the begin to the mail server's answer.
 
-use super::alone::Within;
 use super::counter::{Counter, Place, Standing};
 use super::line::Line;
-use super::sessions::Lent;
+use super::sessions::Hand;
 use futures::FutureExt;
 use futures::future::join_all;
 use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN, SendOutcome};
@@ -11,7 +10,6 @@ use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Beginning, Finished, Letter};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::ports::transport::WireMessage;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,28 +39,18 @@ impl Ready {
 
 /// Begins a batch and starts to hand over what began; who waits for it does so until it is known what did. Every attempt of it is
 /// seen to: handed over, ended or given back.
-pub(super) async fn begin(
-    line: &Arc<Line>,
-    campaign: CampaignKey,
-    batch: Vec<(Ready, Lent)>,
-    mut alone: Option<Within>,
-) -> StoreResult<()> {
-    let (beginnings, places): (Vec<_>, HashMap<_, _>) = batch
-        .into_iter()
-        .map(|(Ready { beginning, message }, lent)| {
-            let attempt = beginning.attempt;
-            (beginning, (attempt, Place::with(message, lent)))
-        })
-        .unzip();
-    let mut counter = Counter::with(places, Arc::clone(&line.ports.journal));
+pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<Ready>, hand: Hand) -> StoreResult<()> {
+    let mut counter = Counter::with(hand, Arc::clone(&line.sessions), Arc::clone(&line.ports.journal));
+    let mut beginnings = Vec::with_capacity(batch.len());
+    for Ready { beginning, message } in batch {
+        counter.take(beginning.attempt, message);
+        beginnings.push(beginning);
+    }
     let began_at = Instant::now();
     let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
     let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
     counter.tell(&line.rest);
-    if let (Some(within), Some(quickest)) = (&mut alone, counter.quickest()) {
-        within.answered_in(quickest);
-    }
-    drop(alone);
+    counter.leave();
     let mut places = counter.into_places();
     let begun = match &report {
         Ok(report) => {

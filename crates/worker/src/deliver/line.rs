@@ -74,7 +74,7 @@ pub struct Tally {
 pub(super) struct Line {
     pub(super) ports: Deliveries,
     pub(super) limits: DeliverLimits,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Arc<Sessions>,
     /// Letters that wait for one.
     pub(super) waiting: Waiting<Ready>,
     pub(super) leases: Arc<Leases>,
@@ -105,7 +105,7 @@ impl Line {
         let (store, journal) = (Arc::clone(&ports.store), Arc::clone(&ports.journal));
         let recorder =
             Recorder::start(store, journal, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
-        let sessions = Sessions::of(Arc::clone(&ports.transport));
+        let sessions = Arc::new(Sessions::of(Arc::clone(&ports.transport)));
         let (rest, handing_over) = (Rest::default(), TaskTracker::new());
         let waiting = Waiting::default();
         Arc::new(Self {

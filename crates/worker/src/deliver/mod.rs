@@ -12,6 +12,7 @@
 mod alone;
 mod batch;
 mod counter;
+mod foresight;
 mod handover;
 mod leases;
 mod left_out;

@@ -16,8 +16,12 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const TOGETHER: Duration = Duration::from_millis(500);
 
 /// A session for each place, of those that are open soon; at least one, or why there is none. What takes longer keeps its
-/// place until it is open, or not to be had.
-pub(super) async fn open(transport: &Arc<dyn MailTransport>, taken: Vec<Place>) -> Result<Vec<Lent>, TransportError> {
+/// place until it is open, or not to be had. With a time `by` which they have to be open, there may be none.
+pub(super) async fn open(
+    transport: &Arc<dyn MailTransport>,
+    taken: Vec<Place>,
+    by: Option<Instant>,
+) -> Result<Vec<Lent>, TransportError> {
     let mut opening: FuturesUnordered<_> = taken
         .into_iter()
         .map(|place| {
@@ -25,7 +29,7 @@ pub(super) async fn open(transport: &Arc<dyn MailTransport>, taken: Vec<Place>) 
             async move { transport.session().await.map(|session| Lent::of(session, place)) }.boxed()
         })
         .collect();
-    let (mut open, mut trouble, mut until) = (Vec::with_capacity(opening.len()), None, None);
+    let (mut open, mut trouble, mut until) = (Vec::with_capacity(opening.len()), None, by);
     loop {
         let next = match until {
             None => opening.next().await,

@@ -1,5 +1,6 @@
 //! The right to have a session: how many there are, who has them, and who wants them.
 
+use super::alone::Seat;
 use muster_domain::model::fairness::Shares;
 use muster_domain::model::ids::TenantNo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,12 +34,20 @@ struct Waiting {
 pub(super) struct Place {
     tenant: TenantNo,
     places: Arc<Places>,
+    /// In the count of the campaign that has it. Dropped before the permit, so that none counts as that and as free.
+    seat: Option<Seat>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
     pub(super) fn tenant(&self) -> TenantNo {
         self.tenant
+    }
+
+    /// The same, counted among those of a campaign.
+    pub(super) fn seated(mut self, seat: Option<Seat>) -> Self {
+        self.seat = seat;
+        self
     }
 }
 
@@ -73,6 +82,11 @@ impl Places {
         self.state().shares.held(tenant)
     }
 
+    /// So many are free now, within the share of `tenant`.
+    pub(super) fn free_within(&self, tenant: TenantNo) -> usize {
+        self.state().room(tenant).min(self.free.available_permits())
+    }
+
     /// A place that is free now, within the share of `tenant`.
     pub(super) fn free_now(self: &Arc<Self>, tenant: TenantNo) -> Option<Place> {
         Arc::clone(&self.free).try_acquire_owned().ok().and_then(|permit| self.place(tenant, permit))
@@ -98,7 +112,7 @@ impl Places {
             return None;
         }
         state.shares.take(tenant);
-        Some(Place { tenant, places: Arc::clone(self), _permit: permit })
+        Some(Place { tenant, places: Arc::clone(self), seat: None, _permit: permit })
     }
 
     /// Waits until the tenant holds less than its share.

@@ -1,6 +1,7 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
 use super::alone::{Alone, Within};
+use super::foresight::Foresight;
 use super::opening::open;
 use super::patience::Patience;
 use super::places::{Place, Places, Waits};
@@ -16,17 +17,25 @@ use tokio_util::sync::CancellationToken;
 /// the database little more than beginning one.
 const GATHER: Duration = Duration::from_millis(1);
 
+/// A begin that has its locks waits so long at most for the first of the sessions that it expects.
+const ARRIVE: Duration = Duration::from_millis(20);
+/// With more sessions there is work enough for the processors while a commit is on its way to the disk.
+const FEW: usize = 25;
+
 /// Hands out sessions.
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
     places: Arc<Places>,
     begins: Alone,
     patience: Patience,
+    foresight: Foresight,
 }
 
 /// Sessions for one begin.
 pub(super) struct Hand {
     pub(super) sessions: Vec<Lent>,
+    /// So many more are expected by the time that it has its locks: see [`Sessions::arrived`].
+    pub(super) expected: usize,
     /// To be kept while it lasts: see [`Alone`].
     pub(super) alone: Option<Within>,
 }
@@ -47,7 +56,8 @@ impl Lent {
 impl Sessions {
     pub(super) fn of(transport: Arc<dyn MailTransport>) -> Self {
         let places = Places::of(transport.sessions_at_most().max(1));
-        Self { transport, places, begins: Alone::default(), patience: Patience::default() }
+        let (begins, patience, foresight) = (Alone::default(), Patience::default(), Foresight::default());
+        Self { transport, places, begins, patience, foresight }
     }
 
     /// See [`Places::wanted_by`].
@@ -61,8 +71,8 @@ impl Sessions {
     }
 
     /// Lets a begin of `campaign` under way go first; then, if anything is `wanted` still, waits for one free place, takes up
-    /// to so many for its tenant, and opens a session for each. None when `stop` comes first; else at least one session, or
-    /// why there is none.
+    /// to so many for its tenant, and opens a session for each. Where sessions are about to come free it does not wait for them, but
+    /// says how many to expect. None when `stop` comes first; else at least one session, or why there is none.
     pub(super) async fn take(
         &self,
         campaign: CampaignKey,
@@ -73,24 +83,57 @@ impl Sessions {
         let alone = self.begins.within(campaign).await;
         let wanted = wanted();
         if wanted == 0 {
-            return Some(Ok(Hand { sessions: Vec::new(), alone }));
+            return Some(Ok(Hand { sessions: Vec::new(), expected: 0, alone }));
+        }
+        let expected = alone.as_ref().map_or(0, |within| self.expected(campaign.tenant, wanted, within));
+        if expected > 0 {
+            return Some(Ok(Hand { sessions: Vec::new(), expected, alone }));
         }
         let first = stop.run_until_cancelled(waits.place()).await?;
-        let taken = self.gather(first, wanted).await;
+        let taken = self.gather(first, wanted, alone.as_ref()).await;
         drop(waits);
-        let opened = stop.run_until_cancelled(open(&self.transport, taken)).await?;
-        Some(opened.map(|sessions| Hand { sessions, alone }))
+        let opened = stop.run_until_cancelled(open(&self.transport, taken, None)).await?;
+        Some(opened.map(|sessions| Hand { sessions, expected: 0, alone }))
+    }
+
+    /// How many sessions a begin may expect to have by the time that it has its locks: those that the begins before it have, and what
+    /// is free. None where there are enough already or very many, and where that is a bad guess: the mail server is not near, or does
+    /// not take messages quickly.
+    fn expected(&self, tenant: TenantNo, wanted: usize, within: &Within) -> usize {
+        let free = self.places.free_within(tenant);
+        let all = free + within.seats();
+        let waits = wanted.min(all) > free && all <= FEW && within.is_near() && self.foresight.pays();
+        if waits { wanted.min(all) } else { 0 }
+    }
+
+    /// Sessions for a begin that expected so many, now that it has its locks; as many as come free soon, which may be none.
+    pub(super) async fn arrived(
+        &self,
+        tenant: TenantNo,
+        expected: usize,
+        alone: Option<&Within>,
+    ) -> Result<Vec<Lent>, TransportError> {
+        let until = Instant::now() + ARRIVE;
+        let mut waits = Waits::begin(&self.places, tenant);
+        let taken = match timeout_at(until, waits.place()).await {
+            Ok(first) => self.gather(first, expected, alone).await,
+            Err(_) => Vec::new(),
+        };
+        drop(waits);
+        self.foresight.came(taken.len(), expected);
+        open(&self.transport, taken, Some(until)).await
     }
 
     /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way and comes
     /// free soon.
-    async fn gather(&self, first: Place, wanted: usize) -> Vec<Place> {
+    async fn gather(&self, first: Place, wanted: usize, alone: Option<&Within>) -> Vec<Place> {
         let tenant = first.tenant();
-        let mut taken = vec![first];
+        let seated = |place: Place| place.seated(alone.map(Within::seat));
+        let mut taken = vec![seated(first)];
         while taken.len() < wanted
             && let Some(place) = self.places.free_now(tenant)
         {
-            taken.push(place);
+            taken.push(seated(place));
         }
         let under_way = self.places.held(tenant) - taken.len();
         let awaited = under_way.min(wanted - taken.len());
@@ -100,7 +143,7 @@ impl Sessions {
             while taken.len() < before + awaited
                 && let Ok(Some(place)) = timeout_at(until, self.places.next_free(tenant)).await
             {
-                taken.push(place);
+                taken.push(seated(place));
             }
             if taken.len() - before < awaited.div_ceil(3) {
                 self.patience.in_vain();

@@ -2,7 +2,6 @@
 
 use super::handover::{self, Ready};
 use super::line::Line;
-use super::sessions::Hand;
 use super::waiting::Mark;
 use futures::FutureExt;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
@@ -100,7 +99,7 @@ impl Drop for Held<'_> {
 async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> StoreResult<()> {
     let wanted = || line.waiting.until(campaign, mark);
     while wanted() > 0 && !line.rest.resting() {
-        let Hand { sessions, alone } = match line.sessions.take(campaign, wanted, &line.stopping).await {
+        let hand = match line.sessions.take(campaign, wanted, &line.stopping).await {
             Some(Ok(hand)) => hand,
             Some(Err(error)) => {
                 line.rest.no_session(&error);
@@ -108,12 +107,12 @@ async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> Store
             }
             None => return Ok(()),
         };
-        let batch = line.waiting.take(campaign, sessions.len());
+        let batch = line.waiting.take(campaign, hand.sessions.len() + hand.expected);
         if batch.is_empty() {
             continue;
         }
         let _held = Held::of(line, campaign, batch.iter().map(|ready| ready.beginning.attempt));
-        handover::begin(line, campaign, batch.into_iter().zip(sessions).collect(), alone).await?;
+        handover::begin(line, campaign, batch, hand).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a begin gets of the sessions there are, and how long it waits for it.
 
 use super::*;
+use crate::deliver::alone::NEAR;
 use crate::deliver::opening::TOGETHER;
 use crate::deliver::patience::WITHOUT;
 use async_trait::async_trait;
@@ -247,4 +248,91 @@ async fn a_stop_does_not_wait_for_a_server_that_does_not_greet() {
     assert!(hand.is_none());
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(taken(&sessions, campaign(1, 1), 2).await.len(), 2, "their places are free again");
+}
+
+/// What a begin gets of sessions with a server that is near, after one that has so many under way.
+async fn after_one(sessions: &Sessions, under_way: usize, near: bool) -> Vec<Lent> {
+    let mut hand = sessions.take(campaign(1, 1), || under_way, &never()).await.unwrap().ok().unwrap();
+    let within = hand.alone.as_mut().unwrap();
+    within.answered_in(if near { NEAR } else { NEAR * 2 });
+    hand.sessions
+}
+
+async fn next(sessions: &Sessions, by: CampaignKey, wanted: usize) -> Hand {
+    sessions.take(by, || wanted, &never()).await.unwrap().ok().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_expects_what_those_before_it_have_and_what_is_free() {
+    for (there_are, under_way, near, wanted, expected) in [
+        (6, 4, true, 9, 6),
+        (6, 4, true, 5, 5),
+        // Enough are free.
+        (6, 4, true, 2, 0),
+        // It is far, or there are so many that something is always to be done.
+        (6, 4, false, 9, 0),
+        (FEW, 4, true, 99, FEW),
+        (FEW + 1, 4, true, 99, 0),
+    ] {
+        let sessions = sessions(there_are, usize::MAX);
+        let before = after_one(&sessions, under_way, near).await;
+        assert_eq!(before.len(), under_way);
+        let hand = next(&sessions, campaign(1, 1), wanted).await;
+        let here = if expected > 0 { 0 } else { wanted.min(there_are - under_way) };
+        assert_eq!((hand.expected, hand.sessions.len()), (expected, here), "{there_are} {under_way} {near} {wanted}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_back_is_expected_once() {
+    let sessions = sessions(6, usize::MAX);
+    let mut before = after_one(&sessions, 4, true).await;
+    before.truncate(1);
+    assert_eq!(next(&sessions, campaign(1, 1), 99).await.expected, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_other_campaigns_have_under_way_is_not_expected() {
+    let sessions = sessions(6, usize::MAX);
+    let _others = taken(&sessions, campaign(1, 2), 3).await;
+    let before = after_one(&sessions, 2, true).await;
+    let hand = next(&sessions, campaign(1, 1), 9).await;
+    assert_eq!(hand.expected, 3);
+    drop((hand, before));
+    assert_eq!(next(&sessions, campaign(1, 1), 9).await.sessions.len(), 3, "what is free is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_were_expected_are_waited_for_a_little_and_where_they_do_not_come_no_more() {
+    let sessions = sessions(4, usize::MAX);
+    let mut before = after_one(&sessions, 4, true).await;
+    let hand = next(&sessions, campaign(1, 1), 4).await;
+    let begun = Instant::now();
+    let (arrived, ()) = futures::join!(sessions.arrived(TenantNo(1), 4, hand.alone.as_ref()), async {
+        tokio::task::yield_now().await;
+        before.truncate(1);
+    });
+    let arrived = arrived.unwrap();
+    assert_eq!(arrived.len(), 3);
+    assert!(begun.elapsed() <= GATHER * 2, "{:?}", begun.elapsed());
+    drop(hand);
+    let hand = next(&sessions, campaign(1, 1), 4).await;
+    assert_eq!(hand.expected, 4, "it was a good guess");
+    let begun = Instant::now();
+    assert!(sessions.arrived(TenantNo(1), 4, hand.alone.as_ref()).await.unwrap().is_empty());
+    assert!(begun.elapsed() >= ARRIVE && begun.elapsed() <= ARRIVE * 2, "{:?}", begun.elapsed());
+    drop(hand);
+    let stop = never();
+    let mut next = Box::pin(sessions.take(campaign(1, 1), || 4, &stop));
+    assert!(next.as_mut().now_or_never().is_none(), "waits for a session before anything is begun");
+    drop(arrived);
+    assert_eq!(next.await.unwrap().ok().unwrap().sessions.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_that_has_its_locks_does_not_wait_for_a_server_that_does_not_greet() {
+    let sessions = slow([30]);
+    let begun = Instant::now();
+    assert!(sessions.arrived(TenantNo(1), 1, None).await.unwrap().is_empty());
+    assert!(begun.elapsed() <= ARRIVE * 2, "{:?}", begun.elapsed());
 }
