@@ -10,6 +10,10 @@ pub(crate) fn describe() {
         "Outcomes recorded: sent, again, failed, in_doubt (may have been delivered), cancelled, suppressed"
     );
     metrics::describe_counter!("muster_deliveries_begun_total", "Attempts begun");
+    metrics::describe_counter!(
+        "muster_deliveries_unseated_total",
+        "Attempts pending again because no session came in time"
+    );
     metrics::describe_counter!("muster_leases_expired_total", "Claims and sends that nobody was heard of in time");
 }
 

@@ -4,8 +4,9 @@
 //! answers at once a begin takes as long as the processors take for it, and the fewer there are, the less that is. With one that
 //! does not, sessions would stand idle for longer than transactions cost.
 //!
-//! A begin goes through two rooms, with room for one in each: in the hall it takes its locks and marks its mails, at the counter the
-//! server is told the sender of each, and it is committed. So one takes its locks while another's commit is on its way to the disk.
+//! A begin goes through two rooms, with room for one in each: from the hall to the counter, where the server is told the sender of each
+//! mail, and the begin is committed. One that has its sessions goes on at once, and takes its locks at the counter. One that expects them
+//! takes its locks and marks its mails in the hall, while another's commit is on its way to the disk.
 
 use super::patience::Patience;
 use muster_domain::model::ids::CampaignKey;
@@ -18,7 +19,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
 /// Nobody waits longer for another's begin: fifty mails take half of it on two busy processors.
-const AT_MOST: Duration = Duration::from_millis(20);
+pub(super) const AT_MOST: Duration = Duration::from_millis(20);
 /// A begin that took no longer was worth waiting for, however far the server is.
 const SHORT: Duration = Duration::from_millis(5);
 /// The quickest answer of a server that is near takes no longer, though answers wait for each other where the processors are busy.
@@ -29,7 +30,7 @@ pub(super) const NEAR: Duration = Duration::from_millis(1);
 struct Door {
     hall: Arc<Mutex<()>>,
     counter: Arc<Mutex<()>>,
-    /// Sessions that its begins have, from the counter on until the server has answered.
+    /// Sessions that its begins have, until the server has answered for the message.
     seats: AtomicUsize,
     /// Whether the mail server was near, when it was asked last.
     near: AtomicBool,
@@ -42,7 +43,8 @@ pub(super) struct Alone {
     patience: Arc<Patience>,
 }
 
-/// Somebody is in one of the rooms, and others wait, for as long as this lives.
+/// Somebody is in one of the rooms, or beyond them because whoever was at the counter took too long; others wait for as long as
+/// this lives.
 pub(super) struct Within {
     /// When it came into its room.
     since: Instant,
@@ -56,11 +58,23 @@ pub(super) struct Within {
 pub(super) struct Seat(Arc<Door>);
 
 impl Within {
-    /// Goes on to the counter, as soon as whoever is there has left, and lets the next into the hall. Nobody is waited for too long:
-    /// then there are two at it.
+    /// Goes on to the counter, as soon as whoever is there has left, and lets the next into the hall. Nobody is waited for too long,
+    /// nor where such waits were too long lately: then there are two at it.
     pub(super) async fn go_to_the_counter(&mut self) {
-        self.room = timeout(AT_MOST, Arc::clone(&self.door.counter).lock_owned()).await.ok();
+        self.patience_is_for(AT_MOST);
+        self.room = match Arc::clone(&self.door.counter).try_lock_owned() {
+            Ok(counter) => Some(counter),
+            Err(_) if self.patience.pays() => timeout(AT_MOST, Arc::clone(&self.door.counter).lock_owned()).await.ok(),
+            Err(_) => None,
+        };
         self.since = Instant::now();
+    }
+
+    /// Whoever waited for longer did so in vain.
+    fn patience_is_for(&self, at_most: Duration) {
+        if self.since.elapsed() > at_most {
+            self.patience.in_vain();
+        }
     }
 
     /// The quickest answer of the mail server took so long.
@@ -94,15 +108,13 @@ impl Drop for Seat {
 
 impl Drop for Within {
     fn drop(&mut self) {
-        if self.since.elapsed() > if self.far { SHORT } else { AT_MOST } {
-            self.patience.in_vain();
-        }
+        self.patience_is_for(if self.far { SHORT } else { AT_MOST });
     }
 }
 
 impl Alone {
     /// Waits until nobody else is in the hall, and lets others wait for as long as the guard is there. Without a guard when that
-    /// takes too long, or took too long lately for how near the server is: then there are two within.
+    /// takes too long, or took too long lately for how near the server is: then it does not wait for the counter either.
     pub(super) async fn within(&self, campaign: CampaignKey) -> Option<Within> {
         let door = self.door(campaign);
         let hall = match Arc::clone(&door.hall).try_lock_owned() {
@@ -218,6 +230,39 @@ mod tests {
         second.go_to_the_counter().await;
         assert!(begun.elapsed() >= AT_MOST && begun.elapsed() <= AT_MOST * 2, "{:?}", begun.elapsed());
         assert!(alone.within(campaign(1)).now_or_never().flatten().is_some(), "and the next comes into the hall");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_one_that_took_long_in_the_hall_or_at_the_counter_the_next_do_not_wait_there() {
+        let longer = AT_MOST + Duration::from_millis(1);
+        for (in_the_hall, at_the_counter) in [(longer, Duration::ZERO), (Duration::ZERO, longer)] {
+            let alone = Alone::default();
+            let mut first = alone.within(campaign(1)).await.unwrap();
+            tokio::time::sleep(in_the_hall).await;
+            first.go_to_the_counter().await;
+            tokio::time::sleep(at_the_counter).await;
+            drop(first);
+            let (_hall, begun) = (alone.within(campaign(1)).await.unwrap(), Instant::now());
+            for _ in 0..WITHOUT {
+                assert!(alone.within(campaign(1)).await.is_none());
+            }
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_wait_in_the_hall_does_not_wait_for_the_counter_either() {
+        let alone = Alone::default();
+        let mut first = alone.within(campaign(1)).await.unwrap();
+        first.go_to_the_counter().await;
+        alone.patience.in_vain();
+        let begun = Instant::now();
+        for _ in 0..WITHOUT {
+            alone.within(campaign(1)).await.unwrap().go_to_the_counter().await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        alone.within(campaign(1)).await.unwrap().go_to_the_counter().await;
+        assert!(begun.elapsed() >= AT_MOST, "and then it is tried again");
     }
 
     #[tokio::test]

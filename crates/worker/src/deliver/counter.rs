@@ -1,7 +1,7 @@
 //! The counter: `MAIL FROM` and its reply for the mails of one begin, while its transaction is open.
 
 use super::rest::Rest;
-use super::sessions::{Hand, Lent, Sessions};
+use super::sessions::{Hand, LONGEST_TO_SIT, Lent, Sessions};
 use async_trait::async_trait;
 use futures::future::join_all;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
@@ -15,6 +15,15 @@ use tokio::time::{Instant, timeout};
 
 /// `MAIL FROM` and its reply, for all of a batch together; a transaction is open meanwhile.
 const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// A process that took longer to sit everybody down stood still: by then the database may have ended the begin, and whoever waited for
+/// its locks may have been told that nothing begins any more.
+const SEATED_WITHIN: Duration = Duration::from_millis(500);
+const _: () = assert!(
+    SEATED_WITHIN.as_millis() > 5 * LONGEST_TO_SIT.as_millis()
+        && SEATED_WITHIN.as_millis() + RESERVE_AT_MOST.as_millis() < 2_000,
+    "whoever waits as long as may be is not taken to have stood still, and the database ends a begin after 2 s without a word from it"
+);
 
 /// One mail at the counter: written, with a session to go out on.
 pub(super) struct Place {
@@ -53,6 +62,8 @@ pub(super) struct Counter {
     unwritten: Option<io::Error>,
     /// Why none of the sessions that were expected could be had.
     unopened: Option<TransportError>,
+    /// So many that could have begun found no session.
+    unseated: usize,
 }
 
 impl Counter {
@@ -70,6 +81,7 @@ impl Counter {
             trouble: None,
             unwritten: None,
             unopened: None,
+            unseated: 0,
         }
     }
 
@@ -79,6 +91,11 @@ impl Counter {
             Some(lent) => drop(self.places.insert(attempt, Place { message, lent, standing: Standing::Idle })),
             None => drop(self.letters.insert(attempt, message)),
         }
+    }
+
+    /// How many may be claimed again at once, because nothing was wrong with them but that they found no session.
+    pub(super) fn unseated(&self) -> usize {
+        self.unseated
     }
 
     /// The begin is over: who waits for it may go on.
@@ -114,13 +131,13 @@ impl Counter {
 
     /// Sits those of `attempts` down that have no session yet, with what has come free: everything else is ready for it.
     async fn seat(&mut self, attempts: &[Attempt]) {
+        let Some(expected) = self.hand.expected.take() else { return };
         if let Some(within) = &mut self.hand.alone {
             within.go_to_the_counter().await;
         }
         let standing: Vec<Attempt> =
             attempts.iter().filter(|attempt| self.letters.contains_key(attempt)).copied().collect();
-        let Some(first) = standing.first() else { return };
-        match self.sessions.arrived(first.key.tenant, standing.len(), self.hand.alone.as_ref()).await {
+        match self.sessions.arrived(expected, standing.len(), self.hand.alone.as_ref()).await {
             Ok(arrived) => self.hand.sessions = arrived,
             Err(error) => self.unopened = Some(error),
         }
@@ -128,6 +145,7 @@ impl Counter {
             if let Some(message) = self.letters.remove(&attempt) {
                 self.take(attempt, message);
             }
+            self.unseated += usize::from(self.letters.contains_key(&attempt));
         }
     }
 
@@ -164,7 +182,11 @@ impl Counter {
 impl Reservations for Counter {
     /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
     async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
+        let begun_at = Instant::now();
         self.seat(attempts).await;
+        if begun_at.elapsed() > SEATED_WITHIN {
+            return Vec::new();
+        }
         let wanted: HashSet<&Attempt> = attempts.iter().collect();
         let asked = self.places.iter_mut().filter(|(attempt, _)| wanted.contains(attempt));
         let answers = join_all(asked.map(|(attempt, place)| async move {
@@ -184,7 +206,13 @@ impl Reservations for Counter {
 mod tests {
     use super::*;
     use crate::deliver::recorder::tests::attempt;
+    use crate::deliver::sessions::Expected;
+    use futures::FutureExt;
+    use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
     use muster_domain::ports::transport::{Envelope, MockJournal, MockMailSession, MockMailTransport};
+    use tokio_util::sync::CancellationToken;
+
+    const CAMPAIGN: CampaignKey = CampaignKey { tenant: TenantNo(1), campaign: CampaignNo(1) };
 
     fn counter(journal: MockJournal) -> Counter {
         expecting(2, 0, journal)
@@ -202,8 +230,10 @@ mod tests {
             session.expect_reserve().returning(|_| Ok(()));
             Ok(Box::new(session))
         });
+        let sessions = Arc::new(Sessions::of(Arc::new(transport)));
+        let expected = Some(Expected::of(&sessions, attempt(1, 1).key.tenant, expected));
         let hand = Hand { sessions: Vec::new(), expected, alone: None };
-        Counter::with(hand, Arc::new(Sessions::of(Arc::new(transport))), Arc::new(journal))
+        Counter::with(hand, sessions, Arc::new(journal))
     }
 
     fn message() -> WireMessage {
@@ -222,10 +252,62 @@ mod tests {
         }
         // The last may not begin, and takes no session from those that may.
         let began = counter.reserve(&attempts[..3]).await;
+        assert_eq!(counter.unseated(), 1);
         assert_eq!(began.iter().collect::<HashSet<_>>(), attempts[..2].iter().collect());
         let places = counter.into_places();
         assert_eq!(places.len(), 2);
         assert!(places.values().all(|place| place.standing == Standing::Reserved));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_stood_still_before_it_asked_the_server_does_not_ask_it() {
+        let mut counter = expecting(1, 1, MockJournal::new());
+        let _taken = counter.sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).await;
+        counter.take(attempt(1, 1), message());
+        let attempts = [attempt(1, 1)];
+        let mut reserved = counter.reserve(&attempts);
+        assert!(reserved.as_mut().now_or_never().is_none(), "waits for the session");
+        tokio::time::advance(SEATED_WITHIN * 2).await;
+        drop(_taken);
+        assert!(reserved.await.is_empty());
+        assert!(counter.into_places().values().all(|place| place.standing == Standing::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_begin_that_expects_sessions_waits_at_the_counter_for_the_one_before_it() {
+        let mut journal = MockJournal::new();
+        journal.expect_record().returning(|_, _| Ok(()));
+        let mut counter = expecting(1, 1, journal);
+        let sessions = Arc::clone(&counter.sessions);
+        let take = || async { sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).await.unwrap().ok().unwrap() };
+        let mut first = take().await;
+        first.sessions.clear();
+        counter.hand.alone = sessions.begins.within(CAMPAIGN).await;
+        counter.take(attempt(1, 1), message());
+        let attempts = [attempt(1, 1)];
+        let mut reserved = counter.reserve(&attempts);
+        assert!(reserved.as_mut().now_or_never().is_none(), "though there is a session");
+        drop(first);
+        assert_eq!(reserved.now_or_never(), Some(attempts.to_vec()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_begin_that_is_broken_off_while_it_waits_leaves_everything_free() {
+        for away in [Duration::ZERO, Duration::from_millis(25)] {
+            let mut counter = expecting(1, 1, MockJournal::new());
+            let sessions = Arc::clone(&counter.sessions);
+            let mut first = sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).await.unwrap().ok().unwrap();
+            counter.hand.alone = sessions.begins.within(CAMPAIGN).await;
+            counter.take(attempt(1, 1), message());
+            let begun = timeout(away, counter.reserve(&[attempt(1, 1)])).await;
+            assert!(begun.is_err(), "at the counter, and then for a session");
+            drop(counter);
+            first.sessions.clear();
+            drop(first);
+            let next = sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).now_or_never();
+            let next = next.expect("nobody is about any more").unwrap().ok().unwrap();
+            assert_eq!((next.sessions.len(), next.alone.map(|within| within.seats())), (1, Some(1)));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! Whether it pays to begin for sessions that are still under way.
 //!
 //! A mail that was begun for a session which did not come is to be claimed and written once more. Where that happens it is tried
-//! again later and later, because a mail server that takes its time for messages goes on to do so.
+//! again later and later: a mail server that takes its time for messages goes on to do so, and so do other campaigns that take what
+//! comes free.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// So many do without after the first guess that was wrong, twice as many after the next.
 pub(super) const FIRST: u32 = 5;
 /// And no more than these, so that a server that has become quick is found to be.
-pub(super) const AT_MOST: u32 = 640;
+pub(super) const LONGEST: u32 = 640;
 
 /// What became of the last guesses.
 #[derive(Debug, Default)]
@@ -26,12 +27,13 @@ impl Foresight {
         self.without.fetch_update(Relaxed, Relaxed, |without| without.checked_sub(1)).is_err()
     }
 
-    /// So many of those that were `expected` came. Most of them have to, for what they are beside the others' trouble.
+    /// So many of those that were `expected` came and were open. Two thirds have to: a mail for which none came costs a claim and a
+    /// begin more.
     pub(super) fn came(&self, sessions: usize, expected: usize) {
         if sessions * 3 >= expected * 2 {
             self.last.store(0, Relaxed);
         } else {
-            let next = (self.last.load(Relaxed) * 2).clamp(FIRST, AT_MOST);
+            let next = (self.last.load(Relaxed) * 2).clamp(FIRST, LONGEST);
             self.last.store(next, Relaxed);
             self.without.store(next, Relaxed);
         }
@@ -55,8 +57,10 @@ mod tests {
             foresight.came(6, 10);
             assert_eq!(without(&foresight), expected);
         }
-        foresight.came(7, 10);
-        assert_eq!(without(&foresight), 0, "two thirds are enough");
+        for enough in [(7, 10), (2, 3)] {
+            foresight.came(enough.0, enough.1);
+            assert_eq!(without(&foresight), 0, "two thirds are enough");
+        }
         foresight.came(0, 1);
         assert_eq!(without(&foresight), 5);
     }

@@ -38,8 +38,13 @@ impl Ready {
 }
 
 /// Begins a batch and starts to hand over what began; who waits for it does so until it is known what did. Every attempt of it is
-/// seen to: handed over, ended or given back.
-pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<Ready>, hand: Hand) -> StoreResult<()> {
+/// seen to: handed over, ended or given back. Answers how many are pending again for nothing but want of a session.
+pub(super) async fn begin(
+    line: &Arc<Line>,
+    campaign: CampaignKey,
+    batch: Vec<Ready>,
+    hand: Hand,
+) -> StoreResult<usize> {
     let mut counter = Counter::with(hand, Arc::clone(&line.sessions), Arc::clone(&line.ports.journal));
     let mut beginnings = Vec::with_capacity(batch.len());
     for Ready { beginning, message } in batch {
@@ -50,11 +55,13 @@ pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<Re
     let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
     let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
     counter.tell(&line.rest);
+    let unseated = counter.unseated();
     counter.leave();
     let mut places = counter.into_places();
     let begun = match &report {
         Ok(report) => {
             line.count_begun(report.begun.len(), report.suppressed.len(), campaign, report.closed);
+            metrics::counter!("muster_deliveries_unseated_total").increment(unseated as u64);
             report.begun.as_slice()
         }
         Err(_) => &[],
@@ -76,7 +83,7 @@ pub(super) async fn begin(line: &Arc<Line>, campaign: CampaignKey, batch: Vec<Re
     match report {
         Ok(_) => {
             line.leases.release(&others);
-            Ok(())
+            Ok(unseated)
         }
         Err(error) => {
             line.give_back(others);

@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const TOGETHER: Duration = Duration::from_millis(500);
 
 /// A session for each place, of those that are open soon; at least one, or why there is none. What takes longer keeps its
-/// place until it is open, or not to be had. With a time `by` which they have to be open, there may be none.
+/// place until it is open, or not to be had. With a time `by` which they have to be open, there may be none, and no reason as long as
+/// some may still open.
 pub(super) async fn open(
     transport: &Arc<dyn MailTransport>,
     taken: Vec<Place>,
@@ -47,11 +48,12 @@ pub(super) async fn open(
             Some(Err(error)) => trouble = Some(error),
         }
     }
-    if !opening.is_empty() {
+    let some_may_open = !opening.is_empty();
+    if some_may_open {
         tokio::spawn(async move { while opening.next().await.is_some() {} });
     }
     match trouble {
-        Some(error) if open.is_empty() => Err(error),
+        Some(error) if open.is_empty() && !some_may_open => Err(error),
         _ => Ok(open),
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// As many places as there may be sessions, and for each tenant no more than its share.
 pub(super) struct Places {
     free: Arc<Semaphore>,
+    count: usize,
     state: Mutex<State>,
     /// Somebody gave one back, or wants no more: there may be room for others.
     changed: Notify,
@@ -62,7 +63,12 @@ impl Places {
     /// So many places, all of them free.
     pub(super) fn of(count: usize) -> Arc<Self> {
         let state = State { shares: Shares::of(count), due: BTreeSet::new(), waiting: BTreeMap::new() };
-        Arc::new(Self { free: Arc::new(Semaphore::new(count)), state: Mutex::new(state), changed: Notify::new() })
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(count)),
+            count,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        })
     }
 
     /// Who has mail due, as far as is known: these want sessions.
@@ -75,6 +81,11 @@ impl Places {
     pub(super) fn held_up(&self) -> BTreeMap<TenantNo, usize> {
         let held_up = |(tenant, waiting): (&TenantNo, &Waiting)| (*tenant, waiting.held_up);
         self.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
+    }
+
+    /// How many there are in all.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     /// So many `tenant` has.
@@ -116,7 +127,7 @@ impl Places {
     }
 
     /// Waits until the tenant holds less than its share.
-    async fn room_for(&self, waits: &mut Waits<'_>) {
+    async fn room_for(&self, waits: &mut Waits) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -146,24 +157,24 @@ impl State {
 }
 
 /// A turn that waits for sessions.
-pub(super) struct Waits<'a> {
-    places: &'a Arc<Places>,
+pub(super) struct Waits {
+    places: Arc<Places>,
     tenant: TenantNo,
     /// It waits because its tenant has its share.
     held_up: bool,
 }
 
-impl<'a> Waits<'a> {
+impl Waits {
     /// From here on, until it is dropped, `tenant` is among those who want some.
-    pub(super) fn begin(places: &'a Arc<Places>, tenant: TenantNo) -> Self {
+    pub(super) fn begin(places: &Arc<Places>, tenant: TenantNo) -> Self {
         places.state().waiting.entry(tenant).or_default().turns += 1;
-        Self { places, tenant, held_up: false }
+        Self { places: Arc::clone(places), tenant, held_up: false }
     }
 
     /// The first place that is free and within the tenant's share.
     pub(super) async fn place(&mut self) -> Place {
         loop {
-            self.places.room_for(self).await;
+            Arc::clone(&self.places).room_for(self).await;
             if let Some(place) = self.places.next_free(self.tenant).await {
                 return place;
             }
@@ -180,7 +191,7 @@ impl<'a> Waits<'a> {
     }
 }
 
-impl Drop for Waits<'_> {
+impl Drop for Waits {
     fn drop(&mut self) {
         self.hold_up(false);
         let mut state = self.places.state();

@@ -1,6 +1,6 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
-use super::alone::{Alone, Within};
+use super::alone::{AT_MOST as AT_THE_DOOR, Alone, Within};
 use super::foresight::Foresight;
 use super::opening::open;
 use super::patience::Patience;
@@ -19,14 +19,16 @@ const GATHER: Duration = Duration::from_millis(1);
 
 /// A begin that has its locks waits so long at most for the first of the sessions that it expects.
 const ARRIVE: Duration = Duration::from_millis(20);
-/// With more sessions there is work enough for the processors while a commit is on its way to the disk.
+/// So long it takes a begin to have what it expects, from its locks on: the one before it, the first session, and the others.
+pub(super) const LONGEST_TO_SIT: Duration = AT_THE_DOOR.saturating_add(ARRIVE).saturating_add(GATHER);
+/// Where there are more sessions there is work enough for the processors while a commit is on its way to the disk.
 const FEW: usize = 25;
 
 /// Hands out sessions.
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
     places: Arc<Places>,
-    begins: Alone,
+    pub(super) begins: Alone,
     patience: Patience,
     foresight: Foresight,
 }
@@ -34,10 +36,37 @@ pub(super) struct Sessions {
 /// Sessions for one begin.
 pub(super) struct Hand {
     pub(super) sessions: Vec<Lent>,
-    /// So many more are expected by the time that it has its locks: see [`Sessions::arrived`].
-    pub(super) expected: usize,
+    /// Those that are expected by the time that it has its locks.
+    pub(super) expected: Option<Expected>,
     /// To be kept while it lasts: see [`Alone`].
     pub(super) alone: Option<Within>,
+}
+
+impl Hand {
+    /// For so many mails.
+    pub(super) fn fits(&self) -> usize {
+        self.expected.as_ref().map_or(self.sessions.len(), |expected| expected.sessions)
+    }
+
+    /// Sessions that are here.
+    fn of(sessions: Vec<Lent>, alone: Option<Within>) -> Self {
+        Self { sessions, expected: None, alone }
+    }
+}
+
+/// Sessions that a begin expects: see [`Sessions::arrived`].
+pub(super) struct Expected {
+    pub(super) sessions: usize,
+    /// Its tenant wants them meanwhile.
+    waits: Waits,
+}
+
+#[cfg(test)]
+impl Expected {
+    /// By a begin of `tenant`, whoever has them.
+    pub(super) fn of(sessions: &Sessions, tenant: TenantNo, count: usize) -> Self {
+        Self { sessions: count, waits: Waits::begin(&sessions.places, tenant) }
+    }
 }
 
 /// A session, and the right to have it.
@@ -72,7 +101,7 @@ impl Sessions {
 
     /// Lets a begin of `campaign` under way go first; then, if anything is `wanted` still, waits for one free place, takes up
     /// to so many for its tenant, and opens a session for each. Where sessions are about to come free it does not wait for them, but
-    /// says how many to expect. None when `stop` comes first; else at least one session, or why there is none.
+    /// says how many to expect. None when `stop` comes first; else at least one session, here or expected, or why there is none.
     pub(super) async fn take(
         &self,
         campaign: CampaignKey,
@@ -80,48 +109,55 @@ impl Sessions {
         stop: &CancellationToken,
     ) -> Option<Result<Hand, TransportError>> {
         let mut waits = Waits::begin(&self.places, campaign.tenant);
-        let alone = self.begins.within(campaign).await;
+        let mut alone = self.begins.within(campaign).await;
+        if stop.is_cancelled() {
+            return None;
+        }
+        if let Some(within) = alone.as_mut().filter(|_| wanted() > 0) {
+            let sessions = self.expected(campaign.tenant, wanted(), within);
+            if sessions > 0 {
+                return Some(Ok(Hand { sessions: Vec::new(), expected: Some(Expected { sessions, waits }), alone }));
+            }
+            within.go_to_the_counter().await;
+        }
         let wanted = wanted();
         if wanted == 0 {
-            return Some(Ok(Hand { sessions: Vec::new(), expected: 0, alone }));
-        }
-        let expected = alone.as_ref().map_or(0, |within| self.expected(campaign.tenant, wanted, within));
-        if expected > 0 {
-            return Some(Ok(Hand { sessions: Vec::new(), expected, alone }));
+            return Some(Ok(Hand::of(Vec::new(), alone)));
         }
         let first = stop.run_until_cancelled(waits.place()).await?;
         let taken = self.gather(first, wanted, alone.as_ref()).await;
         drop(waits);
         let opened = stop.run_until_cancelled(open(&self.transport, taken, None)).await?;
-        Some(opened.map(|sessions| Hand { sessions, expected: 0, alone }))
+        Some(opened.map(|sessions| Hand::of(sessions, alone)))
     }
 
     /// How many sessions a begin may expect to have by the time that it has its locks: those that the begins before it have, and what
-    /// is free. None where there are enough already or very many, and where that is a bad guess: the mail server is not near, or does
-    /// not take messages quickly.
+    /// is free. None where enough are free or there are many in all, and where that is a bad guess: the mail server is not near, or
+    /// does not take messages quickly.
     fn expected(&self, tenant: TenantNo, wanted: usize, within: &Within) -> usize {
         let free = self.places.free_within(tenant);
         let all = free + within.seats();
-        let waits = wanted.min(all) > free && all <= FEW && within.is_near() && self.foresight.pays();
+        let few = self.places.count() <= FEW;
+        let waits = wanted.min(all) > free && few && within.is_near() && self.foresight.pays();
         if waits { wanted.min(all) } else { 0 }
     }
 
-    /// Sessions for a begin that expected so many, now that it has its locks; as many as come free soon, which may be none.
+    /// `wanted` of the sessions that a begin expected, now that it has its locks; as many as come free soon, which may be none.
     pub(super) async fn arrived(
         &self,
-        tenant: TenantNo,
-        expected: usize,
+        mut expected: Expected,
+        wanted: usize,
         alone: Option<&Within>,
     ) -> Result<Vec<Lent>, TransportError> {
         let until = Instant::now() + ARRIVE;
-        let mut waits = Waits::begin(&self.places, tenant);
-        let taken = match timeout_at(until, waits.place()).await {
-            Ok(first) => self.gather(first, expected, alone).await,
+        let taken = match timeout_at(until, expected.waits.place()).await {
+            Ok(first) => self.gather(first, wanted, alone).await,
             Err(_) => Vec::new(),
         };
-        drop(waits);
-        self.foresight.came(taken.len(), expected);
-        open(&self.transport, taken, Some(until)).await
+        drop(expected);
+        let opened = open(&self.transport, taken, Some(until)).await;
+        self.foresight.came(opened.as_ref().map_or(0, Vec::len), wanted);
+        opened
     }
 
     /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way and comes

@@ -52,12 +52,13 @@ async fn claim_and_send(line: &Arc<Line>, campaign: CampaignKey) -> Result<How, 
     if report.letters.is_empty() && report.not_before.is_none() {
         return Ok(How::Fruitless);
     }
-    let more = report.letters.len() >= line.limits.batch;
-    send(line, campaign, report.letters).await?;
-    Ok(if more { How::More } else { How::Drained })
+    let full = report.letters.len() >= line.limits.batch;
+    let unseated = send(line, campaign, report.letters).await?;
+    Ok(if full || unseated > 0 { How::More } else { How::Drained })
 }
 
-async fn send(line: &Arc<Line>, campaign: CampaignKey, letters: Vec<Letter>) -> StoreResult<()> {
+/// How many could have begun and found no session.
+async fn send(line: &Arc<Line>, campaign: CampaignKey, letters: Vec<Letter>) -> StoreResult<usize> {
     let mut held = Held::of(line, campaign, letters.iter().map(|letter| letter.claimed.attempt));
     line.leases.hold(held.attempts.iter().copied());
     let mark = line.waiting.put(campaign, write(line, letters).await);
@@ -95,26 +96,28 @@ impl Drop for Held<'_> {
 }
 
 /// Begins what is waiting as sessions come free, until everything up to `mark` was taken, by this turn or another, or mail
-/// waits for better times. What is left up to there when it returns could not be begun.
-async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> StoreResult<()> {
+/// waits for better times. What is left up to there when it returns could not be begun. Answers how many are pending again for
+/// nothing but want of a session.
+async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> StoreResult<usize> {
+    let mut unseated = 0;
     let wanted = || line.waiting.until(campaign, mark);
     while wanted() > 0 && !line.rest.resting() {
         let hand = match line.sessions.take(campaign, wanted, &line.stopping).await {
             Some(Ok(hand)) => hand,
             Some(Err(error)) => {
                 line.rest.no_session(&error);
-                return Ok(());
+                break;
             }
-            None => return Ok(()),
+            None => break,
         };
-        let batch = line.waiting.take(campaign, hand.sessions.len() + hand.expected);
+        let batch = line.waiting.take(campaign, hand.fits());
         if batch.is_empty() {
             continue;
         }
         let _held = Held::of(line, campaign, batch.iter().map(|ready| ready.beginning.attempt));
-        handover::begin(line, campaign, batch, hand).await?;
+        unseated += handover::begin(line, campaign, batch, hand).await?;
     }
-    Ok(())
+    Ok(unseated)
 }
 
 /// Writes letters away from the runtime's own threads. One that cannot be written fails, and no other.

@@ -258,13 +258,23 @@ async fn after_one(sessions: &Sessions, under_way: usize, near: bool) -> Vec<Len
     hand.sessions
 }
 
+/// How many a begin expects.
+fn expected(hand: &Hand) -> usize {
+    hand.expected.as_ref().map_or(0, |expected| expected.sessions)
+}
+
+/// How many a begin gets of those that it expected, and wants.
+async fn arrived(sessions: &Sessions, hand: &mut Hand, wanted: usize) -> Vec<Lent> {
+    sessions.arrived(hand.expected.take().unwrap(), wanted, hand.alone.as_ref()).await.unwrap()
+}
+
 async fn next(sessions: &Sessions, by: CampaignKey, wanted: usize) -> Hand {
     sessions.take(by, || wanted, &never()).await.unwrap().ok().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_begin_expects_what_those_before_it_have_and_what_is_free() {
-    for (there_are, under_way, near, wanted, expected) in [
+    for (there_are, under_way, near, wanted, guess) in [
         (6, 4, true, 9, 6),
         (6, 4, true, 5, 5),
         // Enough are free.
@@ -278,8 +288,8 @@ async fn a_begin_expects_what_those_before_it_have_and_what_is_free() {
         let before = after_one(&sessions, under_way, near).await;
         assert_eq!(before.len(), under_way);
         let hand = next(&sessions, campaign(1, 1), wanted).await;
-        let here = if expected > 0 { 0 } else { wanted.min(there_are - under_way) };
-        assert_eq!((hand.expected, hand.sessions.len()), (expected, here), "{there_are} {under_way} {near} {wanted}");
+        let here = if guess > 0 { 0 } else { wanted.min(there_are - under_way) };
+        assert_eq!((expected(&hand), hand.sessions.len()), (guess, here), "{there_are} {under_way} {near} {wanted}");
     }
 }
 
@@ -288,7 +298,7 @@ async fn what_was_given_back_is_expected_once() {
     let sessions = sessions(6, usize::MAX);
     let mut before = after_one(&sessions, 4, true).await;
     before.truncate(1);
-    assert_eq!(next(&sessions, campaign(1, 1), 99).await.expected, 6);
+    assert_eq!(expected(&next(&sessions, campaign(1, 1), 99).await), 6);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +307,7 @@ async fn what_other_campaigns_have_under_way_is_not_expected() {
     let _others = taken(&sessions, campaign(1, 2), 3).await;
     let before = after_one(&sessions, 2, true).await;
     let hand = next(&sessions, campaign(1, 1), 9).await;
-    assert_eq!(hand.expected, 3);
+    assert_eq!(expected(&hand), 3);
     drop((hand, before));
     assert_eq!(next(&sessions, campaign(1, 1), 9).await.sessions.len(), 3, "what is free is there");
 }
@@ -306,33 +316,84 @@ async fn what_other_campaigns_have_under_way_is_not_expected() {
 async fn sessions_that_were_expected_are_waited_for_a_little_and_where_they_do_not_come_no_more() {
     let sessions = sessions(4, usize::MAX);
     let mut before = after_one(&sessions, 4, true).await;
-    let hand = next(&sessions, campaign(1, 1), 4).await;
+    let mut hand = next(&sessions, campaign(1, 1), 4).await;
     let begun = Instant::now();
-    let (arrived, ()) = futures::join!(sessions.arrived(TenantNo(1), 4, hand.alone.as_ref()), async {
+    let (came, ()) = futures::join!(arrived(&sessions, &mut hand, 4), async {
         tokio::task::yield_now().await;
         before.truncate(1);
     });
-    let arrived = arrived.unwrap();
-    assert_eq!(arrived.len(), 3);
+    assert_eq!(came.len(), 3);
     assert!(begun.elapsed() <= GATHER * 2, "{:?}", begun.elapsed());
     drop(hand);
-    let hand = next(&sessions, campaign(1, 1), 4).await;
-    assert_eq!(hand.expected, 4, "it was a good guess");
+    let mut hand = next(&sessions, campaign(1, 1), 4).await;
+    assert_eq!(expected(&hand), 4, "it was a good guess");
     let begun = Instant::now();
-    assert!(sessions.arrived(TenantNo(1), 4, hand.alone.as_ref()).await.unwrap().is_empty());
+    assert!(arrived(&sessions, &mut hand, 4).await.is_empty());
     assert!(begun.elapsed() >= ARRIVE && begun.elapsed() <= ARRIVE * 2, "{:?}", begun.elapsed());
     drop(hand);
     let stop = never();
     let mut next = Box::pin(sessions.take(campaign(1, 1), || 4, &stop));
     assert!(next.as_mut().now_or_never().is_none(), "waits for a session before anything is begun");
-    drop(arrived);
+    drop(came);
     assert_eq!(next.await.unwrap().ok().unwrap().sessions.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_begin_that_has_its_locks_does_not_wait_for_a_server_that_does_not_greet() {
-    let sessions = slow([30]);
+async fn a_begin_that_has_its_locks_does_not_wait_for_a_server_that_does_not_greet_and_the_next_has_its_sessions_first()
+{
+    let sessions = slow([30, 30]);
+    let mut before = after_one(&sessions, 1, true).await;
+    let mut hand = next(&sessions, campaign(1, 1), 2).await;
+    assert_eq!(expected(&hand), 2);
     let begun = Instant::now();
-    assert!(sessions.arrived(TenantNo(1), 1, None).await.unwrap().is_empty());
+    before.clear();
+    assert!(arrived(&sessions, &mut hand, 2).await.is_empty(), "there are places, and no sessions yet");
     assert!(begun.elapsed() <= ARRIVE * 2, "{:?}", begun.elapsed());
+    drop(hand);
+    let hand = next(&sessions, campaign(1, 1), 2).await;
+    assert_eq!((expected(&hand), hand.sessions.len()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_expects_sessions_wants_them_though_nothing_of_it_is_due_any_more() {
+    let sessions = sessions(4, usize::MAX);
+    sessions.wanted_by(tenants([1]));
+    let before = after_one(&sessions, 4, true).await;
+    let hand = next(&sessions, campaign(1, 1), 4).await;
+    sessions.wanted_by(tenants([2]));
+    drop(before);
+    assert_eq!(taken(&sessions, campaign(2, 1), 4).await.len(), 2, "its share");
+    drop(hand);
+    assert_eq!(taken(&sessions, campaign(2, 1), 4).await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_expects_anything_when_the_end_has_come() {
+    let (sessions, stop) = (sessions(4, usize::MAX), never());
+    let _before = after_one(&sessions, 4, true).await;
+    stop.cancel();
+    assert!(sessions.take(campaign(1, 1), || 4, &stop).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_become_far_is_expected_nothing_of() {
+    let sessions = sessions(4, usize::MAX);
+    let _before = after_one(&sessions, 2, true).await;
+    let mut hand = next(&sessions, campaign(1, 1), 4).await;
+    assert_eq!(expected(&hand), 4);
+    hand.alone.as_mut().unwrap().answered_in(NEAR * 2);
+    drop(hand);
+    assert_eq!(expected(&next(&sessions, campaign(1, 1), 4).await), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_that_has_its_sessions_waits_for_the_one_at_the_counter_before_it_takes_any() {
+    let sessions = sessions(40, usize::MAX);
+    let first = next(&sessions, campaign(1, 1), 4).await;
+    let stop = never();
+    let mut second = Box::pin(sessions.take(campaign(1, 1), || 4, &stop));
+    assert!(second.as_mut().now_or_never().is_none());
+    assert_eq!(sessions.places.held(TenantNo(1)), 4, "of the first alone");
+    drop(first.alone);
+    assert_eq!(second.await.unwrap().ok().unwrap().sessions.len(), 4);
 }
