@@ -36,8 +36,8 @@ struct GuardedRow {
 
 /// One look at each campaign that is scheduled, active or paused, by its indexes; never at an enrollment more than the
 /// first that is due. Asked for in order, so that the index is read: told that most are due, the planner would read the table
-/// to the first that still is, past everybody who has moved on. It is prepared, and its plan kept, as planning takes longer than all else
-/// of it; so whether a campaign has anything queued is asked one by one (`OFFSET 0`), whatever was there when the plan was made.
+/// to the first that still is, past everybody who has moved on. Planned anew each time, on purpose:
+/// a plan made while a table was small would read it whole when it no longer is, until it is analyzed.
 const AT_HAND: &str = "\
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'start' AS work FROM campaigns c \
     WHERE c.status = 'scheduled' AND c.scheduled_at <= (SELECT muster_now()) \
@@ -55,13 +55,13 @@ const AT_HAND: &str = "\
     WHERE c.status = 'active' AND c.enrollment_state = 'done' AND c.campaign_type <> 'triggered' AND k.open = 0 \
     UNION ALL \
     SELECT c.tenant_no, c.campaign_no, c.workspace_no, 'finish' FROM campaigns c WHERE c.retrying AND NOT EXISTS ( \
-        SELECT FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no OFFSET 0)";
+        SELECT 1 FROM outbox o WHERE o.tenant_no = c.tenant_no AND o.campaign_no = c.campaign_no)";
 
 #[async_trait]
 impl WorkQueue for PgStore {
     async fn at_hand(&self) -> StoreResult<WorkAtHand> {
         let mut tx = self.scheduler().await?;
-        let rows: Vec<WorkRow> = prepared(AT_HAND).get_results(&mut *tx).await.store()?;
+        let rows: Vec<WorkRow> = diesel::sql_query(AT_HAND).get_results(&mut *tx).await.store()?;
         tx.commit().await?;
         let mut work = WorkAtHand::default();
         for row in rows {

@@ -104,7 +104,7 @@ impl Pool {
             if age < self.limits.idle / 12 {
                 return Some(connection);
             }
-            // Asked here, where no transaction waits for it, and not in `reserve`, where one does.
+            // Asked here, where mostly no transaction waits for it, and not in `reserve`, where one always does.
             if connection.wire.command(self.limits.housekeeping, &["NOOP"]).await.is_ok_and(|reply| reply.is_positive())
             {
                 return Some(connection);

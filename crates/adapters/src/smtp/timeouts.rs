@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// One limit a phase. RFC 5321 §4.5.3.2 names minutes; these are shorter, because a stalled server holds a sending
-/// slot and, during [`PhaseTimeouts::reserve`], a database transaction.
+/// slot and, during [`PhaseTimeouts::reserve`], a database transaction. One that has its locks before its sessions waits for the phases
+/// before that only for moments, whatever is said here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseTimeouts {
     /// Waiting for a free session, and name resolution and TCP connect, each.

@@ -87,8 +87,8 @@ pub struct Beginning {
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait Reservations: Send {
-    /// Writes `MAIL FROM` and reads its reply for each of `attempts`, all at once and within a second in all; answers
-    /// those for which it was accepted.
+    /// Writes `MAIL FROM` and reads its reply for those of `attempts` that have a session or find one within moments, all at once and
+    /// within a second from then; answers those for which it was accepted.
     async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt>;
 }
 

@@ -5,8 +5,8 @@
 //! does not, sessions would stand idle for longer than transactions cost.
 //!
 //! A begin goes through two rooms, with room for one in each: from the hall to the counter, where the server is told the sender of each
-//! mail, and the begin is committed. One that has its sessions goes on at once, and takes its locks at the counter. One that expects them
-//! takes its locks and marks its mails in the hall, while another's commit is on its way to the disk.
+//! mail, and the begin is committed. One that is to have its sessions first goes on at once, and takes them and its locks there. One that
+//! expects them takes its locks and marks its mails in the hall, while another's commit is on its way to the disk.
 
 use super::patience::Patience;
 use muster_domain::model::ids::CampaignKey;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
-/// Nobody waits longer for another's begin: fifty mails take half of it on two busy processors.
+/// Nobody waits longer for whoever is in a room: fifty mails take half of it on two busy processors.
 pub(super) const AT_MOST: Duration = Duration::from_millis(20);
 /// A begin that took no longer was worth waiting for, however far the server is.
 const SHORT: Duration = Duration::from_millis(5);
@@ -43,8 +43,8 @@ pub(super) struct Alone {
     patience: Arc<Patience>,
 }
 
-/// Somebody is in one of the rooms, or beyond them because whoever was at the counter took too long; others wait for as long as
-/// this lives.
+/// Somebody is in one of the rooms, and others wait, for as long as this lives; or at the counter beside another, for whom it did not
+/// wait longer, and then nobody waits for this one.
 pub(super) struct Within {
     /// When it came into its room.
     since: Instant,

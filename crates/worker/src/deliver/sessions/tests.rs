@@ -397,3 +397,38 @@ async fn a_begin_that_has_its_sessions_waits_for_the_one_at_the_counter_before_i
     drop(first.alone);
     assert_eq!(second.await.unwrap().ok().unwrap().sessions.len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_expected_where_there_are_many_in_all_though_others_have_most_of_them() {
+    let sessions = sessions(FEW + 15, usize::MAX);
+    let _others = taken(&sessions, campaign(1, 2), FEW + 5).await;
+    let before = after_one(&sessions, 4, true).await;
+    let hand = next(&sessions, campaign(1, 1), 9).await;
+    assert_eq!((before.len(), expected(&hand), hand.sessions.len()), (4, 0, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_one_connection_and_takes_long_for_another_is_no_reason_to_rest() {
+    let asked = AtomicUsize::new(0);
+    let transport: Arc<dyn MailTransport> = Arc::new(RefusesFirst(asked));
+    let places = Places::of(2);
+    let taken: Vec<_> = std::iter::from_fn(|| places.free_now(TenantNo(1))).collect();
+    assert!(open(&transport, taken, Some(Instant::now() + ARRIVE)).await.is_ok_and(|open| open.is_empty()));
+}
+
+/// A server that refuses the first connection and does not greet the others.
+struct RefusesFirst(AtomicUsize);
+
+#[async_trait]
+impl MailTransport for RefusesFirst {
+    async fn session(&self) -> Result<Box<dyn MailSession>, TransportError> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(TransportError::Unavailable("away".to_owned()));
+        }
+        std::future::pending().await
+    }
+
+    fn sessions_at_most(&self) -> usize {
+        2
+    }
+}
