@@ -262,13 +262,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_process_that_stood_still_before_it_asked_the_server_does_not_ask_it() {
         let mut counter = expecting(1, 1, MockJournal::new());
-        let _taken = counter.sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).await;
+        let elsewhere = counter.sessions.take(CAMPAIGN, || 1, &CancellationToken::new()).await;
         counter.take(attempt(1, 1), message());
         let attempts = [attempt(1, 1)];
         let mut reserved = counter.reserve(&attempts);
         assert!(reserved.as_mut().now_or_never().is_none(), "waits for the session");
         tokio::time::advance(SEATED_WITHIN * 2).await;
-        drop(_taken);
+        drop(elsewhere);
         assert!(reserved.await.is_empty());
         assert!(counter.into_places().values().all(|place| place.standing == Standing::Idle));
     }
