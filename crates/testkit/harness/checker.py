@@ -42,14 +42,14 @@ class Attempt:
     """One conversation about one mail, from MAIL FROM to whatever ended it."""
 
     __slots__ = ("begin", "last", "process", "sender", "to", "subject", "edition", "data", "dot", "accepted", "replied", "dropped",
-                 "followed", "rejected", "recipient_rejected", "message_id", "sha256", "link")
+                 "followed", "rejected", "recipient_rejected", "message_id", "sha256", "link", "behind")
 
     def __init__(self, begin, sender, process):
         self.begin, self.last, self.sender, self.process = begin, begin, sender, process
         self.to = self.subject = self.edition = self.message_id = self.sha256 = self.link = None
         self.data = self.dot = self.accepted = self.replied = self.dropped = False
         # Whether its connection said anything after it, so that its reply must have been read; and the refusals for good.
-        self.followed = self.rejected = self.recipient_rejected = False
+        self.followed = self.rejected = self.recipient_rejected = self.behind = False
 
 
 def address(argument):
@@ -69,8 +69,10 @@ def read_log(path):
             connection, at = event["connection"], event["at"]
             decided = event.get("written", at)
             attempt = open_on.get(connection)
-            if verb != "Closed" and connection in ended_on:
-                ended_on.pop(connection).followed = True
+            # What may stand behind the end of a message, with which it was written (RFC 2920), says nothing of its reply.
+            if verb not in ("Closed", "Mail", "Rcpt", "Data"):
+                for ended in ended_on.pop(connection, ()):
+                    ended.followed = True
             if verb in ("Ehlo", "Helo"):
                 process_on[connection] = event["detail"].partition(".")[0]
             if attempt and 500 <= event.get("code", 0) < 600:
@@ -79,11 +81,12 @@ def read_log(path):
             if verb == "Mail":
                 open_on.pop(connection, None)
                 attempt = Attempt(at, address(event["detail"]), process_on.get(connection))
+                attempt.behind = event.get("behind", False)
                 attempts.append(attempt)
                 if event["accepted"]:
                     open_on[connection] = attempt
                 else:
-                    ended_on[connection] = attempt
+                    ended_on.setdefault(connection, []).append(attempt)
             elif attempt:
                 attempt.last = decided
                 if verb == "Rcpt":
@@ -99,7 +102,7 @@ def read_log(path):
                     attempt.subject, _, attempt.edition = event["subject"].partition(EDITION)
                     attempt.message_id, attempt.sha256 = event["messageId"], event["sha256"]
                     attempt.link = "/u/" + (event.get("unsubscribe") or "").rpartition("/u/")[2]
-                    ended_on[connection] = open_on.pop(connection)
+                    ended_on.setdefault(connection, []).append(open_on.pop(connection))
                 elif verb in ("Rset", "Closed", "Ehlo", "Quit"):
                     attempt.followed = verb != "Closed"
                     del open_on[connection]
@@ -378,6 +381,7 @@ def check(log, orders, database):
     report.facts.update({
         "mails due": expected,
         "accepted by the sink": sum(accepted.values()),
+        "named behind another": sum(attempt.behind for attempt in attempts),
         "in the database": ", ".join(f"{STATES[state]} {count}" for state, count in sorted(states.items())),
         "lost": len(lost) + len(unsent), "duplicate": len(twice), "resent, as asked": resent,
         "in doubt": f"{len(doubt)}: {injected} by the sink's script, {at_cuts} at a cut of its connection, {at_faults} at a kill or stop of its process, {len(unexplained)} unexplained",

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub enum MailEvent {
     /// `MAIL FROM` was written.
     Begin,
+    /// It is about to be, behind the end of another message.
+    Behind,
     /// The message was accepted.
     Accepted,
     /// A reservation was taken back.
@@ -188,6 +190,23 @@ impl MailSession for FakeSession {
         }
         let _ = journal.record(attempt, &Phase::Replied { outcome: outcome.clone() });
         outcome
+    }
+
+    fn takes_another_behind(&self) -> bool {
+        self.reserved.is_some()
+    }
+
+    async fn confirm_and_reserve(
+        &mut self,
+        attempt: Attempt,
+        message: &WireMessage,
+        journal: &DynJournal,
+        next: &WireMessage,
+        _: Duration,
+    ) -> (SendOutcome, Result<(), TransportError>) {
+        let outcome = self.confirm(attempt, message, journal).await;
+        self.mail.note(MailEvent::Behind, &next.envelope.to, &[]);
+        (outcome, self.reserve(next).await)
     }
 
     async fn abort(&mut self) {

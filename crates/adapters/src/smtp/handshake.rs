@@ -1,7 +1,8 @@
 //! From nothing to a session that may send: connect, greeting, `EHLO`, `STARTTLS`, `AUTH`.
 
 use super::config::{Credentials, Encryption, SmtpConfig};
-use super::grouping::{Grouping, Unanswered};
+use super::grouping::{Grouping, Known};
+use super::pool::MESSAGES_AT_MOST;
 use super::redact::shorten;
 use super::reply::Reply;
 use super::stream::Stream;
@@ -73,11 +74,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Whether the next message may be named behind the end of the one that is under way. Servers count messages, and the last that they
+    /// take is nobody's predecessor.
+    pub(super) fn takes_another_behind(&self) -> bool {
+        self.capabilities.pipelining && self.messages < MESSAGES_AT_MOST && self.grouping.pays_behind_a_message()
+    }
+
     pub(super) async fn open(
         config: &SmtpConfig,
         tls: &Arc<ClientConfig>,
         limits: &PhaseTimeouts,
-        unanswered: Unanswered,
+        known: Known,
     ) -> Result<Self, TransportError> {
         let tcp = connect(config, limits).await?;
         let (local, peer) = addresses(&tcp)?;
@@ -101,7 +108,7 @@ impl Connection {
             may_authenticate(wire.stream().is_encrypted(), peer)?;
             authenticate(&mut wire, credentials, capabilities, limits).await?;
         }
-        let grouping = Grouping::of(unanswered);
+        let grouping = Grouping::of(known);
         Ok(Self { wire, capabilities, grouping, ahead: None, messages: 0, idle_since: Instant::now() })
     }
 

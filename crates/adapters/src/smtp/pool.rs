@@ -1,7 +1,7 @@
 //! Connections kept open between messages: at most as many as sessions, none older than the server's patience.
 
 use super::config::{SmtpConfig, SmtpConfigError};
-use super::grouping::Unanswered;
+use super::grouping::Known;
 use super::handshake::Connection;
 use super::session::SmtpSession;
 use super::timeouts::PhaseTimeouts;
@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 /// After this many messages a connection is closed: servers count, and some refuse the next.
-const MESSAGES_AT_MOST: u32 = 500;
+pub(super) const MESSAGES_AT_MOST: u32 = 500;
 
 /// Sends through one mail server; clones share its connections.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl SmtpTransport {
         let tls = tls::client_config(config.tls_ca.as_deref())?;
         let permits = Arc::new(Semaphore::new(config.sessions));
         let idle = Mutex::new(Idle { connections: Vec::with_capacity(config.sessions), swept: false });
-        Ok(Self { pool: Arc::new(Pool { config, limits, tls, permits, idle, unanswered: Unanswered::default() }) })
+        Ok(Self { pool: Arc::new(Pool { config, limits, tls, permits, idle, known: Known::default() }) })
     }
 
     /// Says good-bye on every idle connection. Sessions still lent are not touched.
@@ -55,7 +55,7 @@ impl MailTransport for SmtpTransport {
         };
         let connection = match pool.take_idle().await {
             Some(connection) => connection,
-            None => Connection::open(&pool.config, &pool.tls, &pool.limits, pool.unanswered.clone()).await?,
+            None => Connection::open(&pool.config, &pool.tls, &pool.limits, pool.known.clone()).await?,
         };
         Ok(Box::new(SmtpSession::new(connection, Arc::clone(pool), permit)))
     }
@@ -73,7 +73,7 @@ pub(super) struct Pool {
     tls: Arc<ClientConfig>,
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
-    unanswered: Unanswered,
+    known: Known,
 }
 
 #[derive(Debug)]

@@ -2,12 +2,14 @@
 
 use super::handshake::Connection;
 use super::pool::Pool;
-use super::transaction::{Afterwards, deliver, mail_from};
+use super::transaction::{Afterwards, Reserved, deliver, deliver_and_mail_from, mail_from};
 use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{DynJournal, MailSession, TransportError, WireMessage};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 /// Where the conversation stands. Set to [`Standing::Unknown`] before every exchange, so that a future dropped in the
 /// middle of one leaves a connection that is closed, not one that answers the wrong question.
@@ -33,6 +35,19 @@ impl SmtpSession {
         Self { connection: Some(connection), standing: Standing::Ready, pool, permit: Some(permit) }
     }
 
+    async fn reserved(&mut self, reserved: Reserved) -> Result<(), TransportError> {
+        match reserved {
+            Ok(()) => {
+                self.standing = Standing::Reserved;
+                Ok(())
+            }
+            Err((error, afterwards)) => {
+                self.settle(afterwards).await;
+                Err(error)
+            }
+        }
+    }
+
     async fn settle(&mut self, afterwards: Afterwards) {
         match afterwards {
             Afterwards::Ready => self.standing = Standing::Ready,
@@ -53,6 +68,18 @@ impl SmtpSession {
     }
 }
 
+fn unreserved() -> SendOutcome {
+    SendOutcome::Retry { reason: "no sender was reserved".to_owned(), soft: false }
+}
+
+fn closed() -> TransportError {
+    TransportError::Unavailable("the connection is closed".to_owned())
+}
+
+fn late() -> TransportError {
+    TransportError::Unavailable("the message before took too long".to_owned())
+}
+
 #[async_trait]
 impl MailSession for SmtpSession {
     async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError> {
@@ -61,30 +88,50 @@ impl MailSession for SmtpSession {
         }
         let connection = self.connection.as_mut().filter(|_| self.standing == Standing::Ready);
         let Some(connection) = connection else {
-            return Err(TransportError::Unavailable("the connection is closed".to_owned()));
+            return Err(closed());
         };
         self.standing = Standing::Unknown;
-        match mail_from(connection, message, self.pool.limits()).await {
-            Ok(()) => {
-                self.standing = Standing::Reserved;
-                Ok(())
-            }
-            Err((error, afterwards)) => {
-                self.settle(afterwards).await;
-                Err(error)
-            }
-        }
+        let reserved = mail_from(connection, message, self.pool.limits()).await;
+        self.reserved(reserved).await
     }
 
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
         let connection = self.connection.as_mut().filter(|_| self.standing == Standing::Reserved);
         let Some(connection) = connection else {
-            return SendOutcome::Retry { reason: "no sender was reserved".to_owned(), soft: false };
+            return unreserved();
         };
         self.standing = Standing::Unknown;
         let (outcome, afterwards) = deliver(connection, attempt, message, journal, self.pool.limits()).await;
         self.settle(afterwards).await;
         outcome
+    }
+
+    fn takes_another_behind(&self) -> bool {
+        self.standing == Standing::Reserved && self.connection.as_ref().is_some_and(Connection::takes_another_behind)
+    }
+
+    async fn confirm_and_reserve(
+        &mut self,
+        attempt: Attempt,
+        message: &WireMessage,
+        journal: &DynJournal,
+        next: &WireMessage,
+        within: Duration,
+    ) -> (SendOutcome, Result<(), TransportError>) {
+        let by = Instant::now() + within;
+        let Some(connection) = self.connection.as_mut().filter(|_| self.standing == Standing::Reserved) else {
+            return (unreserved(), Err(closed()));
+        };
+        self.standing = Standing::Unknown;
+        let limits = self.pool.limits();
+        let ((outcome, afterwards), reserved) =
+            deliver_and_mail_from(connection, attempt, message, journal, (next, by), limits).await;
+        if let Some(reserved) = reserved {
+            return (outcome, self.reserved(reserved).await);
+        }
+        self.settle(afterwards).await;
+        let reserved = if Instant::now() < by { self.reserve(next).await } else { Err(late()) };
+        (outcome, reserved)
     }
 
     async fn abort(&mut self) {

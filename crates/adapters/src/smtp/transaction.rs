@@ -34,24 +34,41 @@ pub(super) enum Afterwards {
 pub(super) type Verdict = (SendOutcome, Afterwards);
 
 /// `MAIL FROM`, and what follows it where that pays. On an error nothing is reserved.
-pub(super) async fn mail_from(
+pub(super) async fn mail_from(connection: &mut Connection, message: &WireMessage, limits: &PhaseTimeouts) -> Reserved {
+    refuse_unwritable_sender(connection, message).map_err(|error| (error, Afterwards::Ready))?;
+    connection.messages = connection.messages.saturating_add(1);
+    let reply = ask_sender(connection, message, limits).await;
+    sender_answered(connection, message, reply, limits).await
+}
+
+/// What the server is known not to take, or must not be told, is not named to it.
+fn refuse_unwritable_sender(connection: &Connection, message: &WireMessage) -> Result<(), TransportError> {
+    let from = &message.envelope.from;
+    if !is_wire_safe(from) {
+        return Err(TransportError::Rejected("MAIL: the sender is not an address".to_owned()));
+    }
+    if !from.is_ascii() && !connection.capabilities.smtputf8 {
+        return Err(TransportError::Rejected("MAIL: the server takes no international addresses".to_owned()));
+    }
+    Ok(())
+}
+
+/// The command that names the sender of `message`.
+fn mail_from_to<'m>(connection: &Connection, message: &'m WireMessage) -> [&'m str; 3] {
+    let envelope = &message.envelope;
+    let international = !envelope.from.is_ascii() || !envelope.to.is_ascii();
+    let parameters = if international && connection.capabilities.smtputf8 { "> BODY=8BITMIME SMTPUTF8" } else { ">" };
+    ["MAIL FROM:<", &envelope.from, parameters]
+}
+
+/// What the reply to `MAIL FROM` says. On an error nothing is reserved, and nothing more is to be read of what was written behind it.
+async fn sender_answered(
     connection: &mut Connection,
     message: &WireMessage,
+    reply: Result<Reply, Fault>,
     limits: &PhaseTimeouts,
-) -> Result<(), (TransportError, Afterwards)> {
+) -> Reserved {
     let envelope = &message.envelope;
-    if !is_wire_safe(&envelope.from) {
-        let why = "MAIL: the sender is not an address".to_owned();
-        return Err((TransportError::Rejected(why), Afterwards::Ready));
-    }
-    let international = !envelope.from.is_ascii() || !envelope.to.is_ascii();
-    if !envelope.from.is_ascii() && !connection.capabilities.smtputf8 {
-        let why = "MAIL: the server takes no international addresses".to_owned();
-        return Err((TransportError::Rejected(why), Afterwards::Ready));
-    }
-    connection.messages = connection.messages.saturating_add(1);
-    let parameters = if international && connection.capabilities.smtputf8 { "> BODY=8BITMIME SMTPUTF8" } else { ">" };
-    let reply = ask_sender(connection, message, parameters, limits).await;
     let reply = reply.map_err(|fault| (TransportError::Unavailable(format!("MAIL: {fault}")), Afterwards::Close))?;
     let said = || format!("MAIL: {}", shorten(&reply, &[&envelope.from, &envelope.to]));
     let refusal = match reply.code {
@@ -72,11 +89,9 @@ pub(super) async fn mail_from(
 async fn ask_sender(
     connection: &mut Connection,
     message: &WireMessage,
-    parameters: &str,
     limits: &PhaseTimeouts,
 ) -> Result<Reply, Fault> {
-    let WireMessage { envelope, .. } = message;
-    let mail: &[&str] = &["MAIL FROM:<", envelope.from.as_str(), parameters];
+    let mail: &[&str] = &mail_from_to(connection, message);
     let together = connection.capabilities.pipelining
         && connection.grouping.pays()
         && refuse_unsendable(connection, message).is_ok();
@@ -87,7 +102,7 @@ async fn ask_sender(
     let begun = Instant::now();
     let reply = connection.wire.commands(limits.reserve, commands).await?;
     if together {
-        connection.ahead = Some(envelope.to.clone());
+        connection.ahead = Some(message.envelope.to.clone());
         connection.grouping.group_took(begun.elapsed());
     } else {
         connection.grouping.sender_took(begun.elapsed());
@@ -104,10 +119,52 @@ pub(super) async fn deliver(
     limits: &PhaseTimeouts,
 ) -> Verdict {
     match up_to_dot(connection, attempt, message, journal, limits).await {
-        Ok(()) => {}
-        Err(verdict) => return verdict,
+        Ok(()) => after_dot(connection, attempt, message, journal, &[], limits).await,
+        Err(verdict) => verdict,
     }
-    after_dot(connection, attempt, message, journal, limits).await
+}
+
+/// Whether a reservation came about, and if not, what the connection is good for.
+pub(super) type Reserved = Result<(), (TransportError, Afterwards)>;
+
+/// [`deliver`], and behind the final dot [`mail_from`] of the `next`, if it comes to that before the time `by` which it has to, and the
+/// server takes it; else nothing of it is written.
+pub(super) async fn deliver_and_mail_from(
+    connection: &mut Connection,
+    attempt: Attempt,
+    message: &WireMessage,
+    journal: &DynJournal,
+    (next, by): (&WireMessage, Instant),
+    limits: &PhaseTimeouts,
+) -> (Verdict, Option<Reserved>) {
+    if let Err(verdict) = up_to_dot(connection, attempt, message, journal, limits).await {
+        return (verdict, None);
+    }
+    let behind = Instant::now() < by
+        && connection.takes_another_behind()
+        && refuse_unwritable_sender(connection, next).is_ok()
+        && refuse_unsendable(connection, next).is_ok();
+    if !behind {
+        return (after_dot(connection, attempt, message, journal, &[], limits).await, None);
+    }
+    let group: &[&[&str]] = &[&mail_from_to(connection, next), &rcpt_to(next), DATA];
+    connection.grouping.accompanied_begins();
+    let verdict = after_dot(connection, attempt, message, journal, group, limits).await;
+    if verdict.1 != Afterwards::Ready {
+        let closed = TransportError::Unavailable("MAIL: the connection was lost with the message before".to_owned());
+        let afterwards = verdict.1;
+        return (verdict, Some(Err((closed, afterwards))));
+    }
+    connection.messages = connection.messages.saturating_add(1);
+    connection.ahead = Some(next.envelope.to.clone());
+    connection.grouping.group_begins();
+    let begun = Instant::now();
+    let reply = connection.wire.reply(limits.reserve).await;
+    if reply.is_ok() {
+        connection.grouping.group_took(begun.elapsed());
+    }
+    let reserved = sender_answered(connection, next, reply, limits).await;
+    (verdict, Some(reserved))
 }
 
 /// Everything of which a loss leaves nothing accepted. The journal knows of the dot when this returns.
@@ -192,24 +249,27 @@ fn recipient_refused(reply: &Reply, addresses: &[&str]) -> Verdict {
     (outcome, afterwards)
 }
 
-/// The dot and its reply: from here on a loss leaves the message in doubt.
+/// The dot, with `commands` behind it, and its reply: from here on a loss leaves the message in doubt.
 async fn after_dot(
     connection: &mut Connection,
     attempt: Attempt,
     message: &WireMessage,
     journal: &DynJournal,
+    commands: &[&[&str]],
     limits: &PhaseTimeouts,
 ) -> Verdict {
     let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
-    if let Err(failed) = connection.wire.send_dot(limits.dot).await {
+    if let Err(failed) = connection.wire.send_dot(limits.dot, commands).await {
         return dot_failed(failed);
     }
     #[cfg(feature = "fault-injection")]
     crate::faults::point("C7");
+    let ended = Instant::now();
     let reply = match connection.wire.reply(limits.dot).await {
         Ok(reply) => reply,
         Err(fault) => return in_doubt(fault),
     };
+    connection.grouping.message_took(ended.elapsed());
     let verdict = match reply.code {
         200..=299 => (SendOutcome::Sent { reply: shorten(&reply, &addresses) }, Afterwards::Ready),
         400..=599 => refused("dot", &reply, &addresses, Afterwards::Ready),

@@ -87,6 +87,17 @@ impl Wire {
         // A reply nobody asked for would be taken for the answer to this command, and the next for the next.
         self.silent()?;
         self.out.clear();
+        self.put(commands)?;
+        let exchange = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await?;
+            read_reply(&mut self.stream).await
+        };
+        timeout(limit, exchange).await.unwrap_or(Err(Fault::TimedOut))
+    }
+
+    /// Puts commands behind what is to be written.
+    fn put(&mut self, commands: &[&[&str]]) -> Result<(), Fault> {
         for parts in commands {
             for part in *parts {
                 if part.contains(['\r', '\n']) {
@@ -96,12 +107,7 @@ impl Wire {
             }
             self.out.extend_from_slice(b"\r\n");
         }
-        let exchange = async {
-            self.stream.write_all(&self.out).await?;
-            self.stream.flush().await?;
-            read_reply(&mut self.stream).await
-        };
-        timeout(limit, exchange).await.unwrap_or(Err(Fault::TimedOut))
+        Ok(())
     }
 
     /// Reads a reply.
@@ -136,14 +142,16 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes the line that ends a message; the body before it ended in CRLF and was flushed.
-    pub(super) async fn send_dot(&mut self, limit: Duration) -> Result<(), DotFault> {
+    /// Writes the line that ends a message, and `commands` behind it; the body before it ended in CRLF and was flushed.
+    pub(super) async fn send_dot(&mut self, limit: Duration, commands: &[&[&str]]) -> Result<(), DotFault> {
         let encrypted = self.stream.get_ref().is_encrypted();
         let mut written = 0;
+        self.out.clear();
+        self.out.extend_from_slice(b".\r\n");
+        self.put(commands).map_err(|fault| DotFault::new(written, encrypted, fault))?;
         let write = async {
-            let end = b".\r\n";
-            while written < end.len() {
-                let rest = &end[written..];
+            while written < self.out.len() {
+                let rest = &self.out[written..];
                 let taken = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_write(cx, rest)).await?;
                 if taken == 0 {
                     return Err(Fault::Closed);

@@ -1,8 +1,10 @@
 //! Handing one message to a mail server, in two verbs: [`MailSession::reserve`] before the commit that
-//! begins a delivery, [`MailSession::confirm`] after it.
+//! begins a delivery, [`MailSession::confirm`] after it. [`MailSession::confirm_and_reserve`] is the second for one message and the first
+//! for the next.
 
 use crate::model::delivery::{Attempt, SendOutcome};
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// Who a message is from and to, as the server hears it. Both are already validated addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,22 @@ pub trait MailSession: Send {
     /// [`Phase::Replied`] once the reply was read. Every loss before the dot is [`SendOutcome::Retry`];
     /// only a loss after it is [`SendOutcome::InDoubt`].
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome;
+    /// Whether the next message may be reserved together with the end of the one that is reserved now, which saves a wait for the network:
+    /// the server takes commands in groups, and has been quick to answer for messages.
+    fn takes_another_behind(&self) -> bool {
+        false
+    }
+    /// [`MailSession::confirm`] of a message and [`MailSession::reserve`] of the `next`, whose sender may be written behind the final dot
+    /// (RFC 2920 section 3.1). That is written `within` so long from the call, or not at all; its answer comes after the one for the message,
+    /// however long that takes.
+    async fn confirm_and_reserve(
+        &mut self,
+        attempt: Attempt,
+        message: &WireMessage,
+        journal: &DynJournal,
+        next: &WireMessage,
+        within: Duration,
+    ) -> (SendOutcome, Result<(), TransportError>);
     /// Takes a reservation back (`RSET`, else the connection is closed). Sends nothing of the message.
     async fn abort(&mut self);
 }

@@ -5,6 +5,7 @@ use muster_adapters::faults::{Bug, point};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{DynJournal, MailSession, MailTransport, TransportError, WireMessage};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct FaultyTransport {
     pub(super) inner: Arc<dyn MailTransport>,
@@ -27,6 +28,17 @@ struct FaultySession {
     bug: Option<Bug>,
 }
 
+impl FaultySession {
+    fn told(&self, outcome: SendOutcome) -> SendOutcome {
+        match outcome {
+            SendOutcome::InDoubt { reason } if self.bug == Some(Bug::RetryAfterDot) => {
+                SendOutcome::Retry { reason, soft: false }
+            }
+            outcome => outcome,
+        }
+    }
+}
+
 #[async_trait]
 impl MailSession for FaultySession {
     async fn reserve(&mut self, message: &WireMessage) -> Result<(), TransportError> {
@@ -37,12 +49,28 @@ impl MailSession for FaultySession {
     }
 
     async fn confirm(&mut self, attempt: Attempt, message: &WireMessage, journal: &DynJournal) -> SendOutcome {
-        match self.inner.confirm(attempt, message, journal).await {
-            SendOutcome::InDoubt { reason } if self.bug == Some(Bug::RetryAfterDot) => {
-                SendOutcome::Retry { reason, soft: false }
-            }
-            outcome => outcome,
+        let outcome = self.inner.confirm(attempt, message, journal).await;
+        self.told(outcome)
+    }
+
+    fn takes_another_behind(&self) -> bool {
+        self.inner.takes_another_behind()
+    }
+
+    async fn confirm_and_reserve(
+        &mut self,
+        attempt: Attempt,
+        message: &WireMessage,
+        journal: &DynJournal,
+        next: &WireMessage,
+        within: Duration,
+    ) -> (SendOutcome, Result<(), TransportError>) {
+        point("C2");
+        let (outcome, reserved) = self.inner.confirm_and_reserve(attempt, message, journal, next, within).await;
+        if reserved.is_ok() {
+            point("C3");
         }
+        (self.told(outcome), reserved)
     }
 
     async fn abort(&mut self) {

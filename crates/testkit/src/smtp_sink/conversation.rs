@@ -39,6 +39,8 @@ pub(super) struct Conversation {
     pub(super) eight_bit: bool,
     /// The last sender named was refused.
     unwelcome: bool,
+    /// When the end of a message came that something stood behind.
+    pub(super) behind: Option<u64>,
 }
 
 /// Holds the conversation until either side ends it.
@@ -53,6 +55,7 @@ pub(super) async fn hold(tcp: TcpStream, number: u64, shared: Arc<Shared>) {
         letter: None,
         decision: Decision::Accepted,
         replied: false,
+        behind: false,
         code: None,
     };
     shared.log.event(event);
@@ -75,6 +78,7 @@ async fn run(tcp: TcpStream, number: u64, shared: &Arc<Shared>) -> io::Result<()
         to: None,
         eight_bit: false,
         unwelcome: false,
+        behind: None,
     };
     if talk.greet().await? != Next::GoOn {
         return Ok(());
@@ -112,9 +116,12 @@ impl Conversation {
 
     async fn step(&mut self) -> io::Result<Next> {
         let Some(line) = self.wire.line(&self.shared.log).await? else { return Ok(Next::Hang) };
-        let at_ns = monotonic_ns();
+        let at_ns = self.behind.unwrap_or_else(monotonic_ns);
         let line = String::from_utf8_lossy(&line).into_owned();
         let (verb, at, argument) = recognise(&line);
+        if !matches!(verb, Verb::Mail) {
+            self.behind = None;
+        }
         let within_a_group = self.shared.script.pipelining && matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Rset);
         if self.wire.has_ahead() && !within_a_group {
             self.shared.log.violation(|v| v.early += 1);
@@ -322,6 +329,7 @@ impl Conversation {
             letter: None,
             decision,
             replied: reply.is_some(),
+            behind: verb == Verb::Mail && self.behind == Some(at_ns),
             code: reply.and_then(code),
         });
     }

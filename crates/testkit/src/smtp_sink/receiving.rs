@@ -29,7 +29,7 @@ impl Conversation {
         }
         let Some(body) = self.wire.body(&self.shared.log).await? else { return Ok(Next::Hang) };
         let at_ns = monotonic_ns();
-        if self.wire.has_ahead() {
+        if self.wire.has_ahead() && !self.shared.script.pipelining {
             self.shared.log.violation(|v| v.early += 1);
         }
         if !self.eight_bit && !body.data.is_ascii() {
@@ -50,6 +50,9 @@ impl Conversation {
         if let Some(Act::Delay(time)) = act {
             tokio::time::sleep(time).await;
         }
+        // What has come by now was written before the reply, however late it is read.
+        self.wire.look();
+        self.behind = self.wire.has_ahead().then_some(at_ns);
         self.keep(at_ns, body, accept, reply.as_deref());
         (self.from, self.to) = (None, None);
         match (reply, act) {
@@ -97,6 +100,7 @@ impl Conversation {
             letter: Some(letter),
             decision: if accept { Decision::Accepted } else { Decision::Refused },
             replied: reply.is_some(),
+            behind: false,
             code: reply.filter(|_| !accept).and_then(code),
         });
     }

@@ -57,6 +57,8 @@ pub struct Event {
     pub decision: Decision,
     /// Whether a reply was written. When it could not be, the connection ends with that error next.
     pub replied: bool,
+    /// At [`Verb::Mail`]: whether it stood behind the end of a message, with which it came.
+    pub behind: bool,
     /// The code of the reply, where it is a refusal.
     pub code: Option<u16>,
 }
@@ -247,7 +249,7 @@ impl Log {
 /// An event as a line of the log: a JSON object and a line feed.
 ///
 /// `at` is CLOCK_MONOTONIC in nanoseconds when it came, `written` when it was decided, right before any reply; `connection` counts from 1, `verb` is the name of a [`Verb`], `accepted` the
-/// decision, `replied` whether a reply was written, `code` that of a refusal. A `Dot` has the message besides: `messageId`, `delivery` (its local
+/// decision, `replied` whether a reply was written, `code` that of a refusal, `behind` that a `Mail` came with the end of a message. A `Dot` has the message besides: `messageId`, `delivery` (its local
 /// part), `from`, `to`, `subject`, `unsubscribe` and `sha256`; every other verb has `detail`. Between them stand lines with
 /// the verb `Violation`, whose `detail` counts what clients did so far that RFC 5321 forbids.
 pub fn log_line(event: &Event) -> String {
@@ -257,6 +259,9 @@ pub fn log_line(event: &Event) -> String {
     });
     if let Some(code) = event.code {
         line["code"] = json!(code);
+    }
+    if event.behind {
+        line["behind"] = json!(true);
     }
     if let Some(letter) = &event.letter {
         line["messageId"] = json!(event.detail);

@@ -1,6 +1,7 @@
 //! Octets in, lines and bodies out, by the letter of RFC 5321: a line ends in CRLF and nothing else.
 
 use super::record::Log;
+use futures::FutureExt;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -33,6 +34,11 @@ impl Wire {
     /// True when the client did not wait.
     pub(super) fn has_ahead(&self) -> bool {
         !self.ahead.is_empty()
+    }
+
+    /// Reads what has come, without waiting for anything.
+    pub(super) fn look(&mut self) {
+        while let Some(Ok(1..)) = self.stream.read_buf(&mut self.ahead).now_or_never() {}
     }
 
     pub(super) async fn say(&mut self, line: &[u8]) -> io::Result<()> {

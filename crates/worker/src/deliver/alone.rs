@@ -4,11 +4,15 @@
 //! answers at once a begin takes as long as the processors take for it, and the fewer there are, the less that is. With one that
 //! does not, sessions would stand idle for longer than transactions cost.
 //!
-//! A begin goes through two rooms, with room for one in each: from the hall to the counter, where the server is told the sender of each
-//! mail, and the begin is committed. One that is to have its sessions first goes on at once, and takes them and its locks there. One that
-//! expects them takes its locks and marks its mails in the hall, while another's commit is on its way to the disk.
+//! A begin goes through two rooms, with room for one in each: the hall, where it takes its locks, and the counter, where the server is told
+//! the sender of each mail, and the begin is committed. One that is to have its sessions first waits for the counter, takes them, and leaves
+//! the hall when it has its locks, so that nobody who has some waits for one that has none. One that expects its sessions takes its locks
+//! and marks its mails in the hall, while another's commit is on its way to the disk; then it goes to the counter, where it takes over
+//! the sessions of that one, if nobody else wants them (`begun.rs`).
 
+use super::begun::{Begun, Follower, NextBegin};
 use super::patience::Patience;
+use futures::FutureExt;
 use muster_domain::model::ids::CampaignKey;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,6 +38,8 @@ struct Door {
     seats: AtomicUsize,
     /// Whether the mail server was near, when it was asked last.
     near: AtomicBool,
+    /// The begin in the hall, when it has its locks.
+    next: NextBegin,
 }
 
 /// A door for each campaign that somebody is about to begin mails of, or has sessions for.
@@ -43,14 +49,16 @@ pub(super) struct Alone {
     patience: Arc<Patience>,
 }
 
-/// Somebody is in one of the rooms, and others wait, for as long as this lives; or at the counter beside another, for whom it did not
-/// wait longer, and then nobody waits for this one.
+/// Somebody is in one of the rooms, or in both, and others wait, for as long as this lives; or at the counter beside another, for whom it
+/// did not wait longer, and then nobody waits for this one.
 pub(super) struct Within {
-    /// When it came into its room.
+    /// When it came into the room that it came into last.
     since: Instant,
     far: bool,
     patience: Arc<Patience>,
-    room: Option<OwnedMutexGuard<()>>,
+    hall: Option<OwnedMutexGuard<()>>,
+    counter: Option<OwnedMutexGuard<()>>,
+    campaign: CampaignKey,
     door: Arc<Door>,
 }
 
@@ -58,16 +66,35 @@ pub(super) struct Within {
 pub(super) struct Seat(Arc<Door>);
 
 impl Within {
-    /// Goes on to the counter, as soon as whoever is there has left, and lets the next into the hall. Nobody is waited for too long,
-    /// nor where such waits were too long lately: then there are two at it.
-    pub(super) async fn go_to_the_counter(&mut self) {
+    /// Comes to the counter, as soon as whoever is there has left. Nobody is waited for too long, nor where such waits were too long lately:
+    /// then there are two at it.
+    pub(super) async fn come_to_the_counter(&mut self) {
         self.patience_is_for(AT_MOST);
-        self.room = match Arc::clone(&self.door.counter).try_lock_owned() {
+        self.counter = match Arc::clone(&self.door.counter).try_lock_owned() {
             Ok(counter) => Some(counter),
             Err(_) if self.patience.pays() => timeout(AT_MOST, Arc::clone(&self.door.counter).lock_owned()).await.ok(),
             Err(_) => None,
         };
         self.since = Instant::now();
+    }
+
+    /// Lets the next into the hall.
+    pub(super) fn leave_the_hall(&mut self) {
+        self.hall = None;
+    }
+
+    /// Goes on to the counter, and to the sessions that whoever was there leaves, with what has begun on them.
+    pub(super) async fn follow_to_the_counter(&mut self) -> Vec<Begun> {
+        let left = self.door.next.follow();
+        self.come_to_the_counter().await;
+        drop(self.door.next.take());
+        self.leave_the_hall();
+        left.now_or_never().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The begin that waits to come here, if it takes sessions over.
+    pub(super) fn follower(&self) -> Option<Follower> {
+        self.door.next.take()
     }
 
     /// Whoever waited for longer did so in vain.
@@ -86,6 +113,10 @@ impl Within {
     /// Whether the mail server was near, as far as is known.
     pub(super) fn is_near(&self) -> bool {
         self.door.near.load(Relaxed)
+    }
+
+    pub(super) fn campaign(&self) -> CampaignKey {
+        self.campaign
     }
 
     /// How many sessions the begins of this campaign have.
@@ -123,7 +154,7 @@ impl Alone {
             Err(_) => return None,
         };
         let patience = Arc::clone(&self.patience);
-        Some(Within { since: Instant::now(), far: false, patience, room: Some(hall), door })
+        Some(Within { since: Instant::now(), far: false, patience, hall: Some(hall), counter: None, campaign, door })
     }
 
     fn door(&self, campaign: CampaignKey) -> Arc<Door> {
@@ -145,6 +176,11 @@ mod tests {
     use crate::deliver::patience::WITHOUT;
     use futures::FutureExt;
     use muster_domain::model::ids::{CampaignNo, TenantNo};
+
+    async fn go_on(within: &mut Within) {
+        within.come_to_the_counter().await;
+        within.leave_the_hall();
+    }
 
     fn campaign(number: i32) -> CampaignKey {
         CampaignKey { tenant: TenantNo(1), campaign: CampaignNo(number) }
@@ -208,11 +244,11 @@ mod tests {
     async fn one_is_in_the_hall_while_another_is_at_the_counter_and_no_third() {
         let alone = Alone::default();
         let mut first = alone.within(campaign(1)).await.unwrap();
-        first.go_to_the_counter().await;
+        go_on(&mut first).await;
         let mut second = alone.within(campaign(1)).await.unwrap();
         let mut third = Box::pin(alone.within(campaign(1)));
         assert!(third.as_mut().now_or_never().is_none());
-        let mut on = Box::pin(second.go_to_the_counter());
+        let mut on = Box::pin(go_on(&mut second));
         assert!(on.as_mut().now_or_never().is_none(), "the first is there still");
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
@@ -224,10 +260,10 @@ mod tests {
     async fn nobody_waits_long_for_whoever_is_at_the_counter() {
         let alone = Alone::default();
         let mut first = alone.within(campaign(1)).await.unwrap();
-        first.go_to_the_counter().await;
+        go_on(&mut first).await;
         let mut second = alone.within(campaign(1)).await.unwrap();
         let begun = Instant::now();
-        second.go_to_the_counter().await;
+        go_on(&mut second).await;
         assert!(begun.elapsed() >= AT_MOST && begun.elapsed() <= AT_MOST * 2, "{:?}", begun.elapsed());
         assert!(alone.within(campaign(1)).now_or_never().flatten().is_some(), "and the next comes into the hall");
     }
@@ -239,7 +275,7 @@ mod tests {
             let alone = Alone::default();
             let mut first = alone.within(campaign(1)).await.unwrap();
             tokio::time::sleep(in_the_hall).await;
-            first.go_to_the_counter().await;
+            go_on(&mut first).await;
             tokio::time::sleep(at_the_counter).await;
             drop(first);
             let (_hall, begun) = (alone.within(campaign(1)).await.unwrap(), Instant::now());
@@ -254,14 +290,14 @@ mod tests {
     async fn who_does_not_wait_in_the_hall_does_not_wait_for_the_counter_either() {
         let alone = Alone::default();
         let mut first = alone.within(campaign(1)).await.unwrap();
-        first.go_to_the_counter().await;
+        go_on(&mut first).await;
         alone.patience.in_vain();
         let begun = Instant::now();
         for _ in 0..WITHOUT {
-            alone.within(campaign(1)).await.unwrap().go_to_the_counter().await;
+            go_on(&mut alone.within(campaign(1)).await.unwrap()).await;
         }
         assert_eq!(begun.elapsed(), Duration::ZERO);
-        alone.within(campaign(1)).await.unwrap().go_to_the_counter().await;
+        go_on(&mut alone.within(campaign(1)).await.unwrap()).await;
         assert!(begun.elapsed() >= AT_MOST, "and then it is tried again");
     }
 

@@ -51,9 +51,9 @@ pub struct DeliverLimits {
 impl DeliverLimits {
     /// Fit for a transport of so many sessions: one batch can fill them all, while the next ones are claimed and written. A claim
     /// costs the database nearly the same for one mail as for twenty-five, so fewer sessions take more at once than they can
-    /// send, in fewer turns.
+    /// send, in fewer turns: one begins, one comes next, and one claims.
     pub fn for_sessions(sessions: usize) -> Self {
-        let turns = if sessions > WORTH_A_CLAIM { 4 } else { 2 };
+        let turns = if sessions > WORTH_A_CLAIM { 4 } else { 3 };
         let batch = (FOR_EACH_SESSION * sessions).clamp(WORTH_A_CLAIM, CLAIMED_AT_ONCE);
         Self { batch, turns, policy: RetryPolicy::default() }
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_worth_it_and_no_larger_than_sessions_and_the_database_make_use_of() {
-        for (sessions, batch, turns) in [(1, 25, 2), (6, 30, 2), (10, 50, 2), (25, 50, 2), (26, 50, 4), (200, 50, 4)] {
+        for (sessions, batch, turns) in [(1, 25, 3), (6, 30, 3), (10, 50, 3), (25, 50, 3), (26, 50, 4), (200, 50, 4)] {
             let limits = DeliverLimits::for_sessions(sessions);
             assert_eq!((limits.batch, limits.turns), (batch, turns), "{sessions} sessions");
         }

@@ -11,6 +11,7 @@
 
 mod alone;
 mod batch;
+mod begun;
 mod counter;
 mod foresight;
 mod handover;

@@ -2,7 +2,7 @@
 
 use super::alone::Seat;
 use muster_domain::model::fairness::Shares;
-use muster_domain::model::ids::TenantNo;
+use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -26,7 +26,8 @@ struct State {
 
 #[derive(Default)]
 struct Waiting {
-    turns: usize,
+    /// How many turns of each campaign.
+    turns: BTreeMap<CampaignNo, usize>,
     /// Of them, those whose tenant has its share, which is not everything.
     held_up: usize,
 }
@@ -81,6 +82,14 @@ impl Places {
     pub(super) fn held_up(&self) -> BTreeMap<TenantNo, usize> {
         let held_up = |(tenant, waiting): (&TenantNo, &Waiting)| (*tenant, waiting.held_up);
         self.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
+    }
+
+    /// Whether no turn waits for one but those of this campaign.
+    pub(super) fn nobody_else_waits(&self, CampaignKey { tenant, campaign }: CampaignKey) -> bool {
+        let its = |(other, waiting): (&TenantNo, &Waiting)| {
+            *other == tenant && waiting.turns.keys().all(|other| *other == campaign)
+        };
+        self.state().waiting.iter().all(its)
     }
 
     /// How many there are in all.
@@ -160,15 +169,16 @@ impl State {
 pub(super) struct Waits {
     places: Arc<Places>,
     tenant: TenantNo,
+    campaign: CampaignNo,
     /// It waits because its tenant has its share.
     held_up: bool,
 }
 
 impl Waits {
-    /// From here on, until it is dropped, `tenant` is among those who want some.
-    pub(super) fn begin(places: &Arc<Places>, tenant: TenantNo) -> Self {
-        places.state().waiting.entry(tenant).or_default().turns += 1;
-        Self { places: Arc::clone(places), tenant, held_up: false }
+    /// From here on, until it is dropped, the tenant of this campaign is among those who want some.
+    pub(super) fn begin(places: &Arc<Places>, CampaignKey { tenant, campaign }: CampaignKey) -> Self {
+        *places.state().waiting.entry(tenant).or_default().turns.entry(campaign).or_default() += 1;
+        Self { places: Arc::clone(places), tenant, campaign, held_up: false }
     }
 
     /// The first place that is free and within the tenant's share.
@@ -196,8 +206,11 @@ impl Drop for Waits {
         self.hold_up(false);
         let mut state = self.places.state();
         if let Some(waiting) = state.waiting.get_mut(&self.tenant) {
-            waiting.turns -= 1;
-            if waiting.turns == 0 {
+            if let Some(turns) = waiting.turns.get_mut(&self.campaign) {
+                *turns -= 1;
+            }
+            waiting.turns.retain(|_, turns| *turns > 0);
+            if waiting.turns.is_empty() {
                 state.waiting.remove(&self.tenant);
                 drop(state);
                 self.places.changed.notify_waiters();

@@ -21,8 +21,9 @@ const GATHER: Duration = Duration::from_millis(1);
 const ARRIVE: Duration = Duration::from_millis(20);
 /// So long it takes a begin to have what it expects, from its locks on: the one before it, the first session, and the others.
 pub(super) const LONGEST_TO_SIT: Duration = AT_THE_DOOR.saturating_add(ARRIVE).saturating_add(GATHER);
-/// Where there are more sessions there is work enough for the processors while a commit is on its way to the disk.
-const FEW: usize = 25;
+/// Where there are more sessions, what is claimed together does not fill them, and there is work enough for the processors while a commit
+/// is on its way to the disk.
+const FEW: usize = 50;
 
 /// Hands out sessions.
 pub(super) struct Sessions {
@@ -63,9 +64,9 @@ pub(super) struct Expected {
 
 #[cfg(test)]
 impl Expected {
-    /// By a begin of `tenant`, whoever has them.
-    pub(super) fn of(sessions: &Sessions, tenant: TenantNo, count: usize) -> Self {
-        Self { sessions: count, waits: Waits::begin(&sessions.places, tenant) }
+    /// By a begin of `campaign`, whoever has them.
+    pub(super) fn of(sessions: &Sessions, campaign: CampaignKey, count: usize) -> Self {
+        Self { sessions: count, waits: Waits::begin(&sessions.places, campaign) }
     }
 }
 
@@ -108,7 +109,7 @@ impl Sessions {
         wanted: impl Fn() -> usize,
         stop: &CancellationToken,
     ) -> Option<Result<Hand, TransportError>> {
-        let mut waits = Waits::begin(&self.places, campaign.tenant);
+        let mut waits = Waits::begin(&self.places, campaign);
         let mut alone = self.begins.within(campaign).await;
         if stop.is_cancelled() {
             return None;
@@ -118,14 +119,14 @@ impl Sessions {
             if sessions > 0 {
                 return Some(Ok(Hand { sessions: Vec::new(), expected: Some(Expected { sessions, waits }), alone }));
             }
-            within.go_to_the_counter().await;
+            within.come_to_the_counter().await;
         }
         let wanted = wanted();
         if wanted == 0 {
             return Some(Ok(Hand::of(Vec::new(), alone)));
         }
         let first = stop.run_until_cancelled(waits.place()).await?;
-        let taken = self.gather(first, wanted, alone.as_ref()).await;
+        let taken = self.gather(first, wanted, 0, alone.as_ref()).await;
         drop(waits);
         let opened = stop.run_until_cancelled(open(&self.transport, taken, None)).await?;
         Some(opened.map(|sessions| Hand::of(sessions, alone)))
@@ -142,27 +143,38 @@ impl Sessions {
         if waits { wanted.min(all) } else { 0 }
     }
 
-    /// `wanted` of the sessions that a begin expected, now that it has its locks; as many as come free soon, which may be none.
+    /// `wanted` of the sessions that a begin expected, now that it has its locks, besides those that were `left` to it; as many as come
+    /// free soon, which may be none.
     pub(super) async fn arrived(
         &self,
         mut expected: Expected,
         wanted: usize,
+        left: usize,
         alone: Option<&Within>,
     ) -> Result<Vec<Lent>, TransportError> {
-        let until = Instant::now() + ARRIVE;
+        if wanted == 0 {
+            self.foresight.came(left, left);
+            return Ok(Vec::new());
+        }
+        let until = Instant::now() + if left > 0 { GATHER } else { ARRIVE };
         let taken = match timeout_at(until, expected.waits.place()).await {
-            Ok(first) => self.gather(first, wanted, alone).await,
+            Ok(first) => self.gather(first, wanted, left, alone).await,
             Err(_) => Vec::new(),
         };
         drop(expected);
         let opened = open(&self.transport, taken, Some(until)).await;
-        self.foresight.came(opened.as_ref().map_or(0, Vec::len), wanted);
+        self.foresight.came(left + opened.as_ref().map_or(0, Vec::len), left + wanted);
         opened
     }
 
-    /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way and comes
-    /// free soon.
-    async fn gather(&self, first: Place, wanted: usize, alone: Option<&Within>) -> Vec<Place> {
+    /// Whether a campaign's begin may leave its sessions to the next of its own: nobody else waits for any.
+    pub(super) fn nobody_else_waits(&self, campaign: CampaignKey) -> bool {
+        self.places.nobody_else_waits(campaign)
+    }
+
+    /// What else is free, up to `wanted` in all and within the tenant's share; and what the tenant has under way, beyond what is `left`
+    /// already, and comes free soon.
+    async fn gather(&self, first: Place, wanted: usize, left: usize, alone: Option<&Within>) -> Vec<Place> {
         let tenant = first.tenant();
         let seated = |place: Place| place.seated(alone.map(Within::seat));
         let mut taken = vec![seated(first)];
@@ -171,7 +183,7 @@ impl Sessions {
         {
             taken.push(seated(place));
         }
-        let under_way = self.places.held(tenant) - taken.len();
+        let under_way = self.places.held(tenant).saturating_sub(taken.len() + left);
         let awaited = under_way.min(wanted - taken.len());
         if awaited > 0 && self.patience.pays() {
             let until = Instant::now() + GATHER;

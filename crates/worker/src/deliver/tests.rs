@@ -1,5 +1,6 @@
 //! Whom trouble keeps waiting, and for how long: the pass over an outbox and a mail server in memory, in virtual time.
 
+mod behind;
 pub(crate) mod desk;
 mod mail_server;
 mod one_campaign;

@@ -265,7 +265,7 @@ fn expected(hand: &Hand) -> usize {
 
 /// How many a begin gets of those that it expected, and wants.
 async fn arrived(sessions: &Sessions, hand: &mut Hand, wanted: usize) -> Vec<Lent> {
-    sessions.arrived(hand.expected.take().unwrap(), wanted, hand.alone.as_ref()).await.unwrap()
+    sessions.arrived(hand.expected.take().unwrap(), wanted, 0, hand.alone.as_ref()).await.unwrap()
 }
 
 async fn next(sessions: &Sessions, by: CampaignKey, wanted: usize) -> Hand {

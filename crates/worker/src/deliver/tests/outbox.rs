@@ -28,7 +28,7 @@ pub(super) fn campaign(number: i32) -> CampaignKey {
     CampaignKey { tenant: TenantNo(number), campaign: CampaignNo(number) }
 }
 
-fn attempt(campaign: CampaignKey, contact: i64) -> Attempt {
+pub(super) fn attempt(campaign: CampaignKey, contact: i64) -> Attempt {
     let CampaignKey { tenant, campaign } = campaign;
     let key = DeliveryKey { tenant, campaign, contact: ContactNo(contact), step: StepNo(1), pass: Pass(1) };
     Attempt { key, epoch: Epoch(1) }

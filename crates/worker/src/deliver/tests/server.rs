@@ -6,11 +6,14 @@ use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{
     DynJournal, Journal, MailSession, MailTransport, Phase, TransportError, WireMessage,
 };
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+type Takes = Box<dyn Fn(Attempt) -> Duration + Send + Sync>;
 type Answer = Box<dyn Fn(usize) -> Result<(), TransportError> + Send + Sync>;
 
 /// A mail server that greets everybody.
@@ -18,8 +21,17 @@ pub(super) struct Server {
     sessions: usize,
     /// How long it takes for an answer to `MAIL FROM`.
     far: Duration,
+    /// How long it takes for a message, where others may be named behind one.
+    takes: Option<Takes>,
+    loses_what_is_behind: bool,
     /// Every `MAIL FROM`, and when.
     asked: Mutex<Vec<Instant>>,
+    /// Every message that was accepted.
+    accepted: Mutex<Vec<Attempt>>,
+    /// So many were named behind another.
+    behind: AtomicUsize,
+    /// So many were taken back.
+    aborted: AtomicUsize,
     /// What it answers to each, by how many there were before; nothing at all where that is an error.
     answer: Answer,
 }
@@ -38,7 +50,46 @@ impl Server {
         far: Duration,
         answer: impl Fn(usize) -> Result<(), TransportError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { sessions, far, asked: Mutex::default(), answer: Box::new(answer) })
+        Arc::new(Self::new(sessions, far, None, Box::new(answer)))
+    }
+
+    /// One that takes others behind a message, and so long for each message.
+    pub(super) fn with_others_behind(
+        sessions: usize,
+        takes: impl Fn(Attempt) -> Duration + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self::new(sessions, A_MOMENT, Some(Box::new(takes)), Box::new(|_| Ok(()))))
+    }
+
+    /// One that ends every connection on which another is named behind a message.
+    pub(super) fn that_loses_what_is_behind(sessions: usize) -> Arc<Self> {
+        let server = Self::new(sessions, A_MOMENT, Some(Box::new(|_| A_MOMENT)), Box::new(|_| Ok(())));
+        Arc::new(Self { loses_what_is_behind: true, ..server })
+    }
+
+    fn new(sessions: usize, far: Duration, takes: Option<Takes>, answer: Answer) -> Self {
+        let (asked, accepted) = (Mutex::default(), Mutex::default());
+        let (behind, aborted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { sessions, far, takes, loses_what_is_behind: false, asked, accepted, behind, aborted, answer }
+    }
+
+    /// How often each message was accepted, by the number of its contact, in that order.
+    pub(super) fn accepted(&self) -> BTreeMap<i64, usize> {
+        let mut counts = BTreeMap::new();
+        for attempt in self.accepted.lock().unwrap().iter() {
+            *counts.entry(attempt.key.contact.0).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many were named behind another message.
+    pub(super) fn behind(&self) -> usize {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// How many were taken back.
+    pub(super) fn aborted(&self) -> usize {
+        self.aborted.load(Ordering::Relaxed)
     }
 
     pub(super) fn asked(&self) -> Vec<Instant> {
@@ -74,11 +125,38 @@ impl MailSession for Greeting {
 
     async fn confirm(&mut self, attempt: Attempt, _: &WireMessage, _: &DynJournal) -> SendOutcome {
         // Not all in the same time, as in life.
-        sleep(A_MOMENT * u32::try_from(1 + attempt.key.contact.0 % 4).unwrap()).await;
+        let some_time = A_MOMENT * u32::try_from(1 + attempt.key.contact.0 % 4).unwrap();
+        sleep(self.0.takes.as_ref().map_or(some_time, |takes| takes(attempt))).await;
+        self.0.accepted.lock().unwrap().push(attempt);
         SendOutcome::Sent { reply: "250 ok".to_owned() }
     }
 
-    async fn abort(&mut self) {}
+    async fn confirm_and_reserve(
+        &mut self,
+        attempt: Attempt,
+        message: &WireMessage,
+        journal: &DynJournal,
+        next: &WireMessage,
+        within: Duration,
+    ) -> (SendOutcome, Result<(), TransportError>) {
+        let outcome = self.confirm(attempt, message, journal).await;
+        if within.is_zero() {
+            return (outcome, Err(TransportError::Unavailable("too late".to_owned())));
+        }
+        self.0.behind.fetch_add(1, Ordering::Relaxed);
+        if self.0.loses_what_is_behind {
+            return (outcome, Err(TransportError::Unavailable("lost with the message before".to_owned())));
+        }
+        (outcome, self.reserve(next).await)
+    }
+
+    fn takes_another_behind(&self) -> bool {
+        self.0.takes.is_some()
+    }
+
+    async fn abort(&mut self) {
+        self.0.aborted.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A journal that can be written from a moment on.

@@ -1,0 +1,207 @@
+//! Mails that are named behind others, on sessions that go from one begin to the next.
+
+use super::outbox::{Outbox, attempt, campaign};
+use super::server::{Diary, Greeting, Server};
+use super::{A_MOMENT, DeliverLimits, Deliveries, Work, desk};
+use crate::deliver::begun::Begun;
+use crate::deliver::counter::{Counter, Place, Standing};
+use crate::deliver::line::Line;
+use crate::deliver::places::Places;
+use crate::deliver::rest::Rest;
+use crate::deliver::sessions::{Expected, Hand, Lent};
+use futures::FutureExt;
+use muster_domain::model::delivery::LEASE;
+use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
+use muster_domain::ports::delivery::Reservations;
+use muster_domain::ports::transport::{Envelope, TransportError, WireMessage};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const MAILS: i64 = 1_000;
+
+fn mails() -> Arc<Outbox> {
+    Outbox::of(&[(1, MAILS)], |_, _| Ok(()))
+}
+
+/// Every mail was accepted, and none twice.
+fn assert_each_once(server: &Server) {
+    let accepted = server.accepted();
+    assert_eq!(accepted.len(), usize::try_from(MAILS).unwrap());
+    assert!(accepted.values().all(|times| *times == 1), "{accepted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_go_from_one_begin_to_the_next_and_each_mail_goes_out_once() {
+    let work = Work::begin(mails(), Server::with_others_behind(10, |_| A_MOMENT));
+    work.until_sent(1, 1_000).await;
+    let server = Arc::clone(&work.server);
+    work.stop().await;
+    assert_each_once(&server);
+    assert!(server.behind() > 500, "{} were named behind another", server.behind());
+    assert_eq!(server.aborted(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_behind_a_message_that_the_server_takes_long_for_goes_out_by_another_session() {
+    let long = Duration::from_secs(40);
+    let server =
+        Server::with_others_behind(10, move |attempt| if attempt.key.contact.0 % 250 == 0 { long } else { A_MOMENT });
+    let work = Work::begin(mails(), server);
+    // Those four are answered for after a while, and nobody waits for them.
+    let took = work.until_sent(1, 996).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    work.until_sent(1, 1_000).await;
+    let server = Arc::clone(&work.server);
+    work.stop().await;
+    assert_each_once(&server);
+    assert!((1..=4).contains(&server.aborted()), "{}: named too late, and closed", server.aborted());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_behind_a_message_that_its_session_was_lost_with_goes_out_by_another() {
+    let server = Server::that_loses_what_is_behind(10);
+    let work = Work::begin(mails(), server);
+    let took = work.until_sent(1, 1_000).await;
+    let server = Arc::clone(&work.server);
+    work.stop().await;
+    assert_each_once(&server);
+    assert!(server.behind() > 100 && took < Duration::from_secs(5), "{} in {took:?}", server.behind());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_somebody_else_waits_for_go_to_them() {
+    let outbox = Outbox::of(&[(1, 100_000), (2, 100)], |_, _| Ok(()));
+    let work = Work::begin(Arc::clone(&outbox), Server::with_others_behind(10, |_| A_MOMENT));
+    let took = work.until_sent(2, 100).await;
+    assert!(took < Duration::from_secs(1), "{took:?} beside a backlog");
+    assert!(!outbox.sent(1).is_empty());
+    work.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_what_is_named_go_out_and_begins_nothing_more() {
+    let work = Work::begin(mails(), Server::with_others_behind(10, |_| A_MOMENT));
+    work.until_sent(1, 200).await;
+    let (server, outbox, begun) = (Arc::clone(&work.server), Arc::clone(&work.outbox), Instant::now());
+    work.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let (accepted, asked) = (server.accepted(), server.asked().len());
+    assert!(accepted.values().all(|times| *times == 1));
+    assert_eq!((accepted.len(), outbox.pending(1)), (outbox.sent(1).len(), 1_000 - accepted.len()));
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(server.asked().len(), asked);
+}
+
+fn message() -> WireMessage {
+    let address = || "somebody@example.test".to_owned();
+    WireMessage { envelope: Envelope { from: address(), to: address() }, data: Vec::new() }
+}
+
+/// A mail that began, and where it is told of. There is another session.
+fn begun(server: &Arc<Server>) -> (Begun, Arc<Line>, Arc<Outbox>) {
+    let outbox = Outbox::of(&[], |_, _| Ok(()));
+    let (store, transport) = (Arc::clone(&outbox), Arc::new(Greeting(Arc::clone(server))));
+    let journal = Arc::new(Diary(Instant::now()));
+    let line = Line::open(Deliveries { store, transport, journal, desk: desk::desk() }, DeliverLimits::for_sessions(1));
+    let right = Places::of(1).free_now(campaign(1).tenant).unwrap();
+    let lent = Lent::of(Box::new(Greeting(Arc::clone(server))), right);
+    let place = Place { message: message(), lent, standing: Standing::Reserved };
+    (Begun::of(&line, attempt(campaign(1), 1), Instant::now(), place), line, outbox)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_nobody_takes_over_goes_by_itself() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (begun, line, outbox) = begun(&server);
+    drop(begun);
+    line.drained().await;
+    assert_eq!((server.accepted().len(), server.behind(), outbox.sent(1).len()), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_half_a_lease_a_mail_goes_neither_before_another_nor_by_itself() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (begun, line, outbox) = begun(&server);
+    tokio::time::advance(LEASE / 2).await;
+    let named = begun.go_before(message());
+    assert!(named.await.is_err());
+    line.drained().await;
+    assert_eq!((server.accepted().len(), server.aborted(), outbox.pending(1)), (0, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_before_it_wrote_names_nobody_behind() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (begun, line, _) = begun(&server);
+    let named = begun.go_before(message());
+    // Its task has not run yet.
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert!(named.await.is_ok_and(|(_, _, answer)| answer.is_err()));
+    line.drained().await;
+    assert_eq!((server.accepted().len(), server.behind(), server.asked().len()), (1, 0, 0));
+}
+
+/// How a begin of campaign 1 fares that has its locks while the one before it is being committed, when `meanwhile` happens: how many
+/// of its mails begin, and how many of them behind the one that began before.
+async fn followed(meanwhile: impl AsyncFnOnce(&Line)) -> (usize, usize) {
+    let server = Server::with_others_behind(2, |_| A_MOMENT);
+    let (began, _) = followed_by(&server, meanwhile).await;
+    (began, server.behind())
+}
+
+/// The same with this server, and what the begin says of it.
+async fn followed_by(server: &Arc<Server>, meanwhile: impl AsyncFnOnce(&Line)) -> (usize, Rest) {
+    let (begun, line, _) = begun(server);
+    let sessions = Arc::clone(&line.sessions);
+    let within = async || sessions.begins.within(campaign(1)).await;
+    let counter = |alone| {
+        let expected = Some(Expected::of(&sessions, campaign(1), 1));
+        let hand = Hand { sessions: Vec::new(), expected, alone };
+        Counter::with(hand, Arc::clone(&sessions), Arc::new(Diary(Instant::now())))
+    };
+    let mut first = counter(within().await);
+    assert!(first.reserve(&[]).await.is_empty());
+    let mut next = counter(within().await);
+    next.take(attempt(campaign(1), 2), message());
+    let attempts = [attempt(campaign(1), 2)];
+    let mut reserving = next.reserve(&attempts);
+    assert!(reserving.as_mut().now_or_never().is_none(), "the first is at the counter");
+    meanwhile(&line).await;
+    first.leave(std::iter::once(begun));
+    let began = reserving.await.len();
+    line.drained().await;
+    assert_eq!(server.accepted().get(&1), Some(&1), "the mail before goes out, whatever becomes of this one");
+    let rest = Rest::default();
+    next.tell(&rest);
+    (began, rest)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_lost_with_the_message_before_says_nothing_of_the_server() {
+    let (began, rest) = followed_by(&Server::that_loses_what_is_behind(2), async |_| ()).await;
+    assert_eq!(began, 0);
+    rest.no_answer(&TransportError::Unavailable("silent".to_owned()));
+    assert!(!rest.resting(), "this was the first, which is forgiven");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_takes_over_the_sessions_of_the_one_before_it_unless_somebody_else_waits_for_one() {
+    assert_eq!(followed(async |_| ()).await, (1, 1));
+    for (tenant, number) in [(1, 7), (7, 1)] {
+        let other = CampaignKey { tenant: TenantNo(tenant), campaign: CampaignNo(number) };
+        let followed = followed(async move |line| {
+            let waits = Expected::of(&line.sessions, other, 1);
+            tokio::spawn(async move {
+                sleep(A_MOMENT * 5).await;
+                drop(waits);
+            });
+        });
+        assert_eq!(followed.await, (1, 0), "{other:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_that_stood_still_before_it_came_to_the_counter_names_nobody() {
+    assert_eq!(followed(async |_| tokio::time::advance(Duration::from_secs(1)).await).await, (0, 0));
+}
