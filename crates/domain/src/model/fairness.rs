@@ -76,15 +76,19 @@ impl Shares {
         Self { places, held: BTreeMap::new() }
     }
 
-    /// How many more `tenant` may take, when besides it those want more of whom `wants` is true, `others` in number. Looks at
-    /// those who hold something, and not at those who wait.
+    /// How many more `tenant` may take: see [`Shares::share`].
     pub fn room(&self, tenant: TenantNo, others: usize, wants: impl Fn(TenantNo) -> bool) -> usize {
+        self.share(tenant, others, wants).saturating_sub(self.held(tenant))
+    }
+
+    /// How many `tenant` may hold, when besides it those want more of whom `wants` is true, `others` in number. Looks at
+    /// those who hold something, and not at those who wait.
+    pub fn share(&self, tenant: TenantNo, others: usize, wants: impl Fn(TenantNo) -> bool) -> usize {
         let wants_more = |other: TenantNo| other == tenant || wants(other);
         let kept: usize = self.held.iter().filter(|(other, _)| !wants_more(**other)).map(|(_, held)| held).sum();
         let wanting = others + 1;
         // Rounded up: with more tenants than places each may have one.
-        let share = self.places.saturating_sub(kept).div_ceil(wanting).max(1);
-        share.saturating_sub(self.held(tenant))
+        self.places.saturating_sub(kept).div_ceil(wanting).max(1)
     }
 
     /// `tenant` takes one.

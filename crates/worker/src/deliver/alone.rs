@@ -11,6 +11,7 @@
 //! the sessions of that one, if nobody else wants them (`begun.rs`).
 
 use super::begun::{Begun, Follower, NextBegin};
+use super::foresight::Foresight;
 use super::patience::Patience;
 use futures::FutureExt;
 use muster_domain::model::ids::CampaignKey;
@@ -38,6 +39,8 @@ struct Door {
     seats: AtomicUsize,
     /// Whether the mail server was near, when it was asked last.
     near: AtomicBool,
+    /// Whether its begins have had the sessions that they expected.
+    foresight: Foresight,
     /// The begin in the hall, when it has its locks.
     next: NextBegin,
 }
@@ -113,6 +116,10 @@ impl Within {
     /// Whether the mail server was near, as far as is known.
     pub(super) fn is_near(&self) -> bool {
         self.door.near.load(Relaxed)
+    }
+
+    pub(super) fn foresight(&self) -> &Foresight {
+        &self.door.foresight
     }
 
     pub(super) fn campaign(&self) -> CampaignKey {

@@ -102,6 +102,11 @@ impl Places {
         self.state().shares.held(tenant)
     }
 
+    /// So many `tenant` may have.
+    pub(super) fn share(&self, tenant: TenantNo) -> usize {
+        self.state().share(tenant)
+    }
+
     /// So many are free now, within the share of `tenant`.
     pub(super) fn free_within(&self, tenant: TenantNo) -> usize {
         self.state().room(tenant).min(self.free.available_permits())
@@ -158,10 +163,14 @@ impl Places {
 
 impl State {
     fn room(&self, tenant: TenantNo) -> usize {
+        self.share(tenant).saturating_sub(self.shares.held(tenant))
+    }
+
+    fn share(&self, tenant: TenantNo) -> usize {
         let wants = |other: TenantNo| self.due.contains(&other) || self.waiting.contains_key(&other);
         let elsewhere = self.waiting.keys().filter(|other| !self.due.contains(other)).count();
         let others = self.due.len() + elsewhere - usize::from(wants(tenant));
-        self.shares.room(tenant, others, wants)
+        self.shares.share(tenant, others, wants)
     }
 }
 

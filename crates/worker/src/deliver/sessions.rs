@@ -1,7 +1,6 @@
 //! Sessions with the mail server, as many as there may be and no more, and for each tenant no more than its share.
 
 use super::alone::{AT_MOST as AT_THE_DOOR, Alone, Within};
-use super::foresight::Foresight;
 use super::opening::open;
 use super::patience::Patience;
 use super::places::{Place, Places, Waits};
@@ -31,7 +30,6 @@ pub(super) struct Sessions {
     places: Arc<Places>,
     pub(super) begins: Alone,
     patience: Patience,
-    foresight: Foresight,
 }
 
 /// Sessions for one begin.
@@ -86,8 +84,7 @@ impl Lent {
 impl Sessions {
     pub(super) fn of(transport: Arc<dyn MailTransport>) -> Self {
         let places = Places::of(transport.sessions_at_most().max(1));
-        let (begins, patience, foresight) = (Alone::default(), Patience::default(), Foresight::default());
-        Self { transport, places, begins, patience, foresight }
+        Self { transport, places, begins: Alone::default(), patience: Patience::default() }
     }
 
     /// See [`Places::wanted_by`].
@@ -133,13 +130,13 @@ impl Sessions {
     }
 
     /// How many sessions a begin may expect to have by the time that it has its locks: those that the begins before it have, and what
-    /// is free. None where enough are free or there are many in all, and where that is a bad guess: the mail server is not near, or
+    /// is free, within its tenant's share. None where enough are free or there are many in all, and where that is a bad guess: the mail server is not near, or
     /// does not take messages quickly.
     fn expected(&self, tenant: TenantNo, wanted: usize, within: &Within) -> usize {
         let free = self.places.free_within(tenant);
-        let all = free + within.seats();
+        let all = (free + within.seats()).min(self.places.share(tenant));
         let few = self.places.count() <= FEW;
-        let waits = wanted.min(all) > free && few && within.is_near() && self.foresight.pays();
+        let waits = wanted.min(all) > free && few && within.is_near() && within.foresight().pays();
         if waits { wanted.min(all) } else { 0 }
     }
 
@@ -152,8 +149,9 @@ impl Sessions {
         left: usize,
         alone: Option<&Within>,
     ) -> Result<Vec<Lent>, TransportError> {
+        let came = |sessions| alone.into_iter().for_each(|within| within.foresight().came(sessions, left + wanted));
         if wanted == 0 {
-            self.foresight.came(left, left);
+            came(left);
             return Ok(Vec::new());
         }
         let until = Instant::now() + if left > 0 { GATHER } else { ARRIVE };
@@ -163,7 +161,7 @@ impl Sessions {
         };
         drop(expected);
         let opened = open(&self.transport, taken, Some(until)).await;
-        self.foresight.came(left + opened.as_ref().map_or(0, Vec::len), left + wanted);
+        came(left + opened.as_ref().map_or(0, Vec::len));
         opened
     }
 
