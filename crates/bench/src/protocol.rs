@@ -3,7 +3,8 @@
 //! Claims, begins and records of the same rows in the same tables, with the same order of durable commits and writes to the mail
 //! server, and nothing beside: no template and no message to be made, nothing looked up of a contact, no unsubscribe kept out, no
 //! guard against another worker's claim, no role and no row-level security, no journal, no history, no books. Mails are claimed ten
-//! begins ahead; all sessions begin together, because fewer transactions cost less than sessions that stand idle.
+//! begins ahead; all sessions begin together, because fewer transactions cost less than sessions that stand idle, and each begin has its
+//! locks while the one before it is committed.
 
 use super::database::{Database, connect};
 use anyhow::{Context, Result};
@@ -114,7 +115,34 @@ async fn claim(client: Client, key: CampaignKey, sessions: usize, claimed: mpsc:
     }
 }
 
-/// All sessions begin a mail each, in one transaction; when it is committed each hands over its own. Answers when it began.
+/// A connection for begins, of which the next has its locks while another is committed.
+struct Begins {
+    client: Client,
+    lock: Statement,
+    begin: Statement,
+}
+
+impl Begins {
+    async fn over(client: Client) -> Result<Self> {
+        client.batch_execute(PLANS).await?;
+        let (lock, begin) = try_join!(client.prepare(LOCK), client.prepare(BEGIN))?;
+        Ok(Self { client, lock, begin })
+    }
+
+    /// Locks and marks the next mails, if there are any.
+    async fn next(&self, queue: Queue, claims: &mut mpsc::Receiver<Vec<i64>>) -> Result<Option<Vec<i64>>> {
+        let Some(mails) = claims.recv().await else { return Ok(None) };
+        run(&self.client, queue, &[(&self.lock, false), (&self.begin, true)], &mails).await?;
+        Ok(Some(mails))
+    }
+
+    async fn commit(&self) -> Result<()> {
+        Ok(self.client.batch_execute("COMMIT").await?)
+    }
+}
+
+/// All sessions begin a mail each, in one transaction; when it is committed each hands over its own, with the sender of its next behind
+/// it. Answers when it began.
 async fn send(
     database: &Database,
     queue: Queue,
@@ -124,24 +152,31 @@ async fn send(
     sent: mpsc::UnboundedSender<Vec<i64>>,
     at_most: Duration,
 ) -> Result<Instant> {
-    let client = connect(&database.url).await?;
-    client.batch_execute(PLANS).await?;
-    let (lock, begin) = try_join!(client.prepare(LOCK), client.prepare(BEGIN))?;
+    let mut here = Begins::over(connect(&database.url).await?).await?;
+    let mut there = Begins::over(connect(&database.url).await?).await?;
     let mut sessions = try_join_all((0..sessions).map(|_| Session::open(port))).await?;
     let message = message(bytes);
-    let mut begun = None;
-    while let Some(mails) = claims.recv().await {
-        let since = *begun.get_or_insert_with(Instant::now);
-        run(&client, queue, &[(&lock, false), (&begin, true)], &mails).await?;
-        try_join_all(sessions.iter_mut().zip(&mails).map(|(session, _)| session.envelope())).await?;
-        client.batch_execute("COMMIT").await?;
-        try_join_all(sessions.iter_mut().zip(&mails).map(|(session, _)| session.hand_over(&message))).await?;
-        sent.send(mails)?;
-        if since.elapsed() > at_most {
-            break;
-        }
+    let (mut begun, mut since) = (Vec::new(), None);
+    let mut next = here.next(queue, &mut claims).await?;
+    while let Some(mails) = next {
+        let since = *since.get_or_insert_with(Instant::now);
+        hand_over(&mut sessions, &message, begun.len(), mails.len()).await?;
+        sent.send(begun)?;
+        let ahead = async { if since.elapsed() > at_most { Ok(None) } else { there.next(queue, &mut claims).await } };
+        ((), next) = try_join!(here.commit(), ahead)?;
+        begun = mails;
+        std::mem::swap(&mut here, &mut there);
     }
-    begun.context("nothing was queued")
+    hand_over(&mut sessions, &message, begun.len(), 0).await?;
+    sent.send(begun)?;
+    since.context("nothing was queued")
+}
+
+/// So many messages, and behind them so many senders of the next.
+async fn hand_over(sessions: &mut [Session], message: &[u8], messages: usize, senders: usize) -> Result<()> {
+    let each = sessions.iter_mut().enumerate().take(messages.max(senders));
+    try_join_all(each.map(|(n, session)| session.exchange((n < messages).then_some(message), n < senders))).await?;
+    Ok(())
 }
 
 /// Records what was sent meanwhile, until nobody sends any more. Answers with how many mails there were, and when the last was
@@ -209,15 +244,12 @@ impl Session {
         Ok(session)
     }
 
-    async fn envelope(&mut self) -> Result<()> {
-        let commands = b"MAIL FROM:<news@example.test>\r\nRCPT TO:<reader@example.test>\r\nDATA\r\n";
-        self.stream.write_all(commands).await?;
-        self.replies(3).await
-    }
-
-    async fn hand_over(&mut self, message: &[u8]) -> Result<()> {
-        self.stream.write_all(message).await?;
-        self.replies(1).await
+    /// A message, and the sender of the next behind it, as far as they are there.
+    async fn exchange(&mut self, message: Option<&[u8]>, sender: bool) -> Result<()> {
+        let commands: &[u8] = b"MAIL FROM:<news@example.test>\r\nRCPT TO:<reader@example.test>\r\nDATA\r\n";
+        let commands = if sender { commands } else { &[] };
+        self.stream.write_all(&[message.unwrap_or_default(), commands].concat()).await?;
+        self.replies(usize::from(message.is_some()) + if sender { 3 } else { 0 }).await
     }
 
     async fn replies(&mut self, count: usize) -> Result<()> {
