@@ -3,10 +3,12 @@
 
     chaos.py                 100,000 mails
     chaos.py --small         10,000, as CI runs it
+    chaos.py --near          100,000 of one campaign through a mail server that answers at once; with --small 20,000
     chaos.py --seed 7        the same faults in the same order, at the same points of progress
 
 What is to happen is drawn from the seed before anything begins. Each fault comes when so many mails have been accepted, so
-that all of them come under load. A process that stands still is left to stand beyond its lease: who would be killed or stopped
+that all of them come under load. A mail server that takes its time has many mails under way at once; with one that is near,
+begins follow each other, and mails are named behind others, on the sessions of the begin before. A process that stands still is left to stand beyond its lease: who would be killed or stopped
 meanwhile is the next one that runs.
 """
 
@@ -26,12 +28,22 @@ import stage
 # Each with what its campaign does about mail in doubt.
 TENANTS = {"t1": "hold", "t2": "hold", "t3": "resend"}
 SUBJECTS = ("s1", "s2")
+# Sessions go from one begin to the next while no other campaign waits for one.
+ALONE = {"t1": "hold"}
 SIZES = {
     "full": {"mails": 100_000, "kill": 200, "stop": 40, "postgres": 20, "cut": 50, "refuse": 3, "pause": 20, "unsubscribe": 1000,
              "erase": 500, "edit": 5, "refused_ms": 5000, "stall_ms": 20_000, "delay_ms": 120},
     "small": {"mails": 10_000, "kill": 20, "stop": 4, "postgres": 2, "cut": 8, "refuse": 1, "pause": 6, "unsubscribe": 150, "erase": 60,
               "edit": 2, "refused_ms": 2000, "stall_ms": 4000, "delay_ms": 150},
+    # So quick that fewer faults have time to come.
+    "near": {"mails": 100_000, "kill": 60, "stop": 8, "postgres": 4, "cut": 16, "refuse": 1, "pause": 20, "unsubscribe": 400, "erase": 100,
+             "edit": 2, "refused_ms": 500, "near": True},
+    "near, small": {"mails": 20_000, "kill": 12, "stop": 2, "postgres": 1, "cut": 8, "refuse": 1, "pause": 6, "unsubscribe": 80, "erase": 20,
+                    "edit": 1, "refused_ms": 500, "near": True},
 }
+# Of the mails due, so many at least are named behind another where the server is near.
+BEHIND = 0.05
+
 HAPPENS = ("kill", "stop", "postgres", "cut", "refuse", "pause", "unsubscribe", "erase", "edit")
 # What may be in doubt without the sink's script or a cut having had a part in it, of the mails due. Of programs as they are shipped:
 # without optimisation ten times as much stands between dot and reply when one is killed.
@@ -41,7 +53,11 @@ CUTS = ("postgres cut", "postgres cut-on before 1 COMMIT", "postgres cut-on afte
 
 
 def smtp_faults(size):
-    """1 % 4xx, 0.5 % 5xx, 0.2 % lost after the dot though accepted, 0.2 % though not, 0.1 % stalls, and some of everything else."""
+    """1 % 4xx, 0.5 % 5xx, 0.2 % lost after the dot though accepted, 0.2 % though not, 0.1 % stalls, and some of everything else.
+    Of a server that is near a few of each, since connections that are lost with a message keep the others from company."""
+    if size.get("near"):
+        return ["connect:421:2", "mail:451:1", "mail:drop:0.2", "rcpt:450:0.5", "rcpt:550:0.5", "rcpt:drop:0.1", "data:451:0.3", "data:drop:0.1",
+                "body:drop:0.1", "dot:452:0.5", "dot:554:0.3", "dot:accept-then-drop:0.15", "dot:drop:0.15", "dot:delay=150:0.3"]
     stall = f"stall={size['stall_ms']}"
     return ["connect:421:5", "connect:drop:5", "ehlo:drop:5", "mail:451:2", "mail:drop:1", "rcpt:450:3", "rcpt:550:3", "rcpt:drop:0.5",
             "rcpt:garbage:0.3", "data:451:2", "data:drop:0.5", f"data:{stall}:0.3", "body:drop:0.5", "dot:452:3", "dot:554:2",
@@ -58,8 +74,8 @@ def schedule(size, rng):
     return [(0.9 * n / len(events), *event) for n, event in enumerate(events)]
 
 
-def tenant_of(n):
-    return list(TENANTS)[n % len(TENANTS)]
+def tenants_of(size):
+    return ALONE if size.get("near") else TENANTS
 
 
 class Chaos:
@@ -68,7 +84,11 @@ class Chaos:
     def __init__(self, on, size, seed, mailbox):
         self.on, self.size, self.rng, self.mailbox = on, size, random.Random(seed), mailbox
         self.events = schedule(size, self.rng)
+        self.tenants = list(tenants_of(size))
         self.done, self.over, self.errors, self.timers, self.still = {}, False, [], [], set()
+
+    def tenant_of(self, n):
+        return self.tenants[n % len(self.tenants)]
 
     def running(self, name):
         """The process of this name, or the next of its kind that does not stand still."""
@@ -160,7 +180,7 @@ class Chaos:
                     self.errors.append(f"{kind}: {error!r}")
 
         def pause(n):
-            tenant = tenant_of(n)
+            tenant = self.tenant_of(n)
             audience.pause(self.on, apis[tenant], campaigns[tenant], timeout=30)
             time.sleep(rngs["pause"].uniform(0.2, 1.5))
             audience.resume(self.on, apis[tenant], campaigns[tenant], timeout=30)
@@ -174,8 +194,8 @@ class Chaos:
             return bool(taken)
 
         def erase(n):
-            tenant = tenant_of(n)
-            email = f"c{rngs['erase'].randrange(self.size['mails'] // len(TENANTS) // len(SUBJECTS))}@{tenant}.test"
+            tenant = self.tenant_of(n)
+            email = f"c{rngs['erase'].randrange(self.size['mails'] // len(self.tenants) // len(SUBJECTS))}@{tenant}.test"
             found = apis[tenant].get(f"/api/contacts?email={email}")["data"]
             if not found:
                 return False
@@ -186,7 +206,7 @@ class Chaos:
 
         def edit(n):
             # Whoever is in has the sequence as it was then: of this edition nobody may see anything.
-            tenant = tenant_of(n)
+            tenant = self.tenant_of(n)
             steps = apis[tenant].get(f"/api/campaigns/{campaigns[tenant]}/steps")["data"]
             kept = [{"id": step["id"], "name": step["name"], "stepType": "email", "subjectLine": f"{step['name']}{checker.EDITION}{n}",
                      "emailContent": f"<p>Edition {n}</p>"} for step in steps]
@@ -241,18 +261,20 @@ def play(size, seed, bug=None, program=None, seconds=1800):
     try:
         postgres = stage.Postgres(place.path / "postgres")
         stage.migrated(postgres, traced=True)
-        on = stage.Stage(postgres, place.path / "run", seed=seed, faults=smtp_faults(size), sessions=16, workers=3, servers=2,
+        tenants = tenants_of(size)
+        sessions = 10 if size.get("near") else 16
+        on = stage.Stage(postgres, place.path / "run", seed=seed, faults=smtp_faults(size), sessions=sessions, workers=3, servers=2,
                          through_proxy=True, smtp_proxy=True, env={"PLANTED_BUG": bug} if bug else None, program=program)
-        each = -(-size["mails"] // len(TENANTS) // len(SUBJECTS))
-        apis = {tenant: on.api(tenant) for tenant in TENANTS}
-        segments = {tenant: audience.contacts(on, apis[tenant], tenant, each) for tenant in TENANTS}
+        each = -(-size["mails"] // len(tenants) // len(SUBJECTS))
+        apis = {tenant: on.api(tenant) for tenant in tenants}
+        segments = {tenant: audience.contacts(on, apis[tenant], tenant, each) for tenant in tenants}
         campaigns = {tenant: audience.campaign(on, apis[tenant], tenant, segments[tenant], f"c{tenant}", each, subjects=SUBJECTS, policy=policy)
-                     for tenant, policy in TENANTS.items()}
+                     for tenant, policy in tenants.items()}
         mailbox = races.Mailbox(on.sink_log)
         chaos = Chaos(on, size, seed, mailbox)
         begun = time.monotonic()
         threading.Thread(target=chaos.progress, args=(begun,), daemon=True).start()
-        for tenant in TENANTS:
+        for tenant in tenants:
             audience.launch(on, apis[tenant], campaigns[tenant])
         people = chaos.people(apis, campaigns)
         chaos.run()
@@ -273,6 +295,9 @@ def play(size, seed, bug=None, program=None, seconds=1800):
         if size is SIZES["full"]:
             beyond = report.numbers["beyond"] / report.numbers["due"]
             report.check("in doubt", f"at most {BEYOND:.2%} beyond script and cuts", [f"{beyond:.3%}"] if beyond > BEYOND and not bug else [])
+        if size.get("near"):
+            behind = report.numbers["behind"] / report.numbers["due"]
+            report.check("behind", f"at least {BEHIND:.0%} of the mails were named behind another", [f"{behind:.1%}"] if behind < BEHIND and not bug else [])
         report.check("people", "every request of theirs was answered", chaos.errors)
         # With a bug planted the faults may be cut short by its damage; without, all of them have to have come.
         missing = [f"{kind}: {chaos.done.get(kind, 0)} of {size[kind]}" for kind in HAPPENS if chaos.done.get(kind, 0) < size[kind]]
@@ -292,11 +317,12 @@ def play(size, seed, bug=None, program=None, seconds=1800):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="the size that CI runs")
+    parser.add_argument("--near", action="store_true", help="one campaign through a mail server that answers at once")
     parser.add_argument("--seed", type=int, default=None, help="drawn and printed when absent")
     parser.add_argument("--bug", help="plant this bug")
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
-    size = SIZES["small" if args.small else "full"]
+    size = SIZES[{(True, True): "near, small", (True, False): "near", (False, True): "small", (False, False): "full"}[args.near, args.small]]
     print(f"seed {seed}: run again with --seed {seed}", flush=True)
     report = play(size, seed, args.bug)
     print()

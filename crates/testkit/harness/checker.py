@@ -69,10 +69,13 @@ def read_log(path):
             connection, at = event["connection"], event["at"]
             decided = event.get("written", at)
             attempt = open_on.get(connection)
-            # What may stand behind the end of a message, with which it was written (RFC 2920), says nothing of its reply.
-            if verb not in ("Closed", "Mail", "Rcpt", "Data"):
-                for ended in ended_on.pop(connection, ()):
-                    ended.followed = True
+            # What may stand behind the end of a message, with which it was written (RFC 2920), says nothing of its reply; behind a
+            # sender who was refused stands no other.
+            if verb not in ("Closed", "Rcpt", "Data"):
+                ended = ended_on.pop(connection, [])
+                for one in ended:
+                    one.followed = verb != "Mail" or not one.dot
+                ended_on[connection] = [one for one in ended if not one.followed]
             if verb in ("Ehlo", "Helo"):
                 process_on[connection] = event["detail"].partition(".")[0]
             if attempt and 500 <= event.get("code", 0) < 600:
@@ -391,7 +394,7 @@ def check(log, orders, database):
         "faults done": len(faults.times),
     })
     report.numbers = {"beyond": len(doubt) - injected - at_cuts, "due": expected, "accepted": sum(accepted.values()), "lost": len(lost) + len(unsent), "duplicate": len(twice),
-                      "doubt": len(doubt), "injected": injected, "at_faults": at_faults, "resent": resent}
+                      "doubt": len(doubt), "injected": injected, "at_faults": at_faults, "resent": resent, "behind": sum(attempt.behind for attempt in attempts)}
     return report
 
 

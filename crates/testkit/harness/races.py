@@ -8,6 +8,7 @@ import threading
 import time
 
 import audience
+import checker
 
 
 class Mailbox(threading.Thread):
@@ -37,7 +38,8 @@ class Mailbox(threading.Thread):
                     if event["accepted"]:
                         with self.lock:
                             self.accepted += 1
-                            if event["subject"] == "s1":
+                            # Whoever came in after an edit has the mail as it is since.
+                            if event["subject"].partition(checker.EDITION)[0] == "s1":
                                 self.place[event["to"]] = len(self.links)
                                 self.links.append((event["to"], event["unsubscribe"]))
                             elif event["to"] in self.place:

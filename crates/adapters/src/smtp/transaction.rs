@@ -119,7 +119,7 @@ pub(super) async fn deliver(
     limits: &PhaseTimeouts,
 ) -> Verdict {
     match up_to_dot(connection, attempt, message, journal, limits).await {
-        Ok(()) => after_dot(connection, attempt, message, journal, &[], limits).await,
+        Ok(()) => after_dot(connection, attempt, message, journal, None, limits).await.0,
         Err(verdict) => verdict,
     }
 }
@@ -140,16 +140,21 @@ pub(super) async fn deliver_and_mail_from(
     if let Err(verdict) = up_to_dot(connection, attempt, message, journal, limits).await {
         return (verdict, None);
     }
-    let behind = Instant::now() < by
-        && connection.takes_another_behind()
+    let behind = connection.takes_another_behind()
         && refuse_unwritable_sender(connection, next).is_ok()
-        && refuse_unsendable(connection, next).is_ok();
+        && refuse_unsendable(connection, next).is_ok()
+        && connection.grouping.company_begins();
     if !behind {
-        return (after_dot(connection, attempt, message, journal, &[], limits).await, None);
+        return (after_dot(connection, attempt, message, journal, None, limits).await.0, None);
     }
     let group: &[&[&str]] = &[&mail_from_to(connection, next), &rcpt_to(next), DATA];
-    connection.grouping.accompanied_begins();
-    let verdict = after_dot(connection, attempt, message, journal, group, limits).await;
+    let (verdict, written) = after_dot(connection, attempt, message, journal, Some((group, by)), limits).await;
+    if !written || (verdict.1 != Afterwards::Ready && !matches!(verdict.0, SendOutcome::InDoubt { .. })) {
+        connection.grouping.company_ends();
+    }
+    if !written {
+        return (verdict, None);
+    }
     if verdict.1 != Afterwards::Ready {
         let closed = TransportError::Unavailable("MAIL: the connection was lost with the message before".to_owned());
         let afterwards = verdict.1;
@@ -249,37 +254,43 @@ fn recipient_refused(reply: &Reply, addresses: &[&str]) -> Verdict {
     (outcome, afterwards)
 }
 
-/// The dot, with `commands` behind it, and its reply: from here on a loss leaves the message in doubt.
+/// Commands that stand behind the end of a message, if that is written by then.
+type Company<'c> = (&'c [&'c [&'c str]], Instant);
+
+/// The dot, with its company, and its reply: from here on a loss leaves the message in doubt. Whether the company was written, or may
+/// have been.
 async fn after_dot(
     connection: &mut Connection,
     attempt: Attempt,
     message: &WireMessage,
     journal: &DynJournal,
-    commands: &[&[&str]],
+    company: Option<Company<'_>>,
     limits: &PhaseTimeouts,
-) -> Verdict {
+) -> (Verdict, bool) {
     let addresses = [message.envelope.to.as_str(), message.envelope.from.as_str()];
-    if let Err(failed) = connection.wire.send_dot(limits.dot, commands).await {
-        return dot_failed(failed);
-    }
+    let (commands, by) = company.unwrap_or_else(|| (&[], Instant::now()));
+    let written = match connection.wire.send_dot(limits.dot, commands, by).await {
+        Ok(written) => written,
+        Err(failed) => return (dot_failed(failed), company.is_some()),
+    };
     #[cfg(feature = "fault-injection")]
     crate::faults::point("C7");
     let ended = Instant::now();
     let reply = match connection.wire.reply(limits.dot).await {
         Ok(reply) => reply,
-        Err(fault) => return in_doubt(fault),
+        Err(fault) => return (in_doubt(fault), written),
     };
     connection.grouping.message_took(ended.elapsed());
     let verdict = match reply.code {
         200..=299 => (SendOutcome::Sent { reply: shorten(&reply, &addresses) }, Afterwards::Ready),
         400..=599 => refused("dot", &reply, &addresses, Afterwards::Ready),
-        _ => return in_doubt(format_args!("the server answered {}", reply.code)),
+        _ => return (in_doubt(format_args!("the server answered {}", reply.code)), written),
     };
     if journal.record(attempt, &Phase::Replied { outcome: verdict.0.clone() }).is_err() {
         // The outcome is known and goes on to be recorded; only a kill before that would leave it in doubt.
         tracing::warn!("the journal could not take the reply to a final dot");
     }
-    verdict
+    (verdict, written)
 }
 
 /// What the server is known not to take is not tried on it.

@@ -8,10 +8,13 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Bytes of a body handed to the kernel under one limit.
 const CHUNK: usize = 64 * 1024;
+
+/// The line that ends a message.
+const DOT: &[u8] = b".\r\n";
 
 /// The conversation broke: the connection is of no more use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -142,17 +145,30 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes the line that ends a message, and `commands` behind it; the body before it ended in CRLF and was flushed.
-    pub(super) async fn send_dot(&mut self, limit: Duration, commands: &[&[&str]]) -> Result<(), DotFault> {
+    /// Writes the line that ends a message, and `commands` behind it if that goes before the time `by` which it has to; whether they
+    /// are written. The body before it ended in CRLF and was flushed.
+    pub(super) async fn send_dot(
+        &mut self,
+        limit: Duration,
+        commands: &[&[&str]],
+        by: Instant,
+    ) -> Result<bool, DotFault> {
         let encrypted = self.stream.get_ref().is_encrypted();
         let mut written = 0;
         self.out.clear();
-        self.out.extend_from_slice(b".\r\n");
+        self.out.extend_from_slice(DOT);
         self.put(commands).map_err(|fault| DotFault::new(written, encrypted, fault))?;
+        let mut all = self.out.len();
         let write = async {
-            while written < self.out.len() {
-                let rest = &self.out[written..];
-                let taken = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_write(cx, rest)).await?;
+            while written < all {
+                let taken = std::future::poll_fn(|cx| {
+                    // What the server has kept waiting until then goes without.
+                    if written == 0 && Instant::now() >= by {
+                        all = DOT.len();
+                    }
+                    Pin::new(&mut self.stream).poll_write(cx, &self.out[written..all])
+                });
+                let taken = taken.await?;
                 if taken == 0 {
                     return Err(Fault::Closed);
                 }
@@ -161,7 +177,7 @@ impl Wire {
             self.stream.flush().await.map_err(Fault::from)
         };
         let outcome = timeout(limit, write).await.unwrap_or(Err(Fault::TimedOut));
-        outcome.map_err(|fault| DotFault::new(written, encrypted, fault))
+        outcome.map(|()| written > DOT.len()).map_err(|fault| DotFault::new(written, encrypted, fault))
     }
 }
 

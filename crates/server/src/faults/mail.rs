@@ -5,7 +5,7 @@ use muster_adapters::faults::{Bug, point};
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{DynJournal, MailSession, MailTransport, TransportError, WireMessage};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) struct FaultyTransport {
     pub(super) inner: Arc<dyn MailTransport>,
@@ -65,7 +65,9 @@ impl MailSession for FaultySession {
         next: &WireMessage,
         within: Duration,
     ) -> (SendOutcome, Result<(), TransportError>) {
+        let since = Instant::now();
         point("C2");
+        let within = within.saturating_sub(since.elapsed());
         let (outcome, reserved) = self.inner.confirm_and_reserve(attempt, message, journal, next, within).await;
         if reserved.is_ok() {
             point("C3");

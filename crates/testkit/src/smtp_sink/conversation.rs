@@ -41,6 +41,8 @@ pub(super) struct Conversation {
     unwelcome: bool,
     /// When the end of a message came that something stood behind.
     pub(super) behind: Option<u64>,
+    /// The command that is looked at stood there.
+    in_company: bool,
 }
 
 /// Holds the conversation until either side ends it.
@@ -79,6 +81,7 @@ async fn run(tcp: TcpStream, number: u64, shared: &Arc<Shared>) -> io::Result<()
         eight_bit: false,
         unwelcome: false,
         behind: None,
+        in_company: false,
     };
     if talk.greet().await? != Next::GoOn {
         return Ok(());
@@ -116,12 +119,12 @@ impl Conversation {
 
     async fn step(&mut self) -> io::Result<Next> {
         let Some(line) = self.wire.line(&self.shared.log).await? else { return Ok(Next::Hang) };
-        let at_ns = self.behind.unwrap_or_else(monotonic_ns);
+        let read_ns = monotonic_ns();
         let line = String::from_utf8_lossy(&line).into_owned();
         let (verb, at, argument) = recognise(&line);
-        if !matches!(verb, Verb::Mail) {
-            self.behind = None;
-        }
+        let came_ns = self.behind.take().filter(|_| verb == Verb::Mail);
+        self.in_company = came_ns.is_some();
+        let at_ns = came_ns.unwrap_or(read_ns);
         let within_a_group = self.shared.script.pipelining && matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Rset);
         if self.wire.has_ahead() && !within_a_group {
             self.shared.log.violation(|v| v.early += 1);
@@ -329,7 +332,7 @@ impl Conversation {
             letter: None,
             decision,
             replied: reply.is_some(),
-            behind: verb == Verb::Mail && self.behind == Some(at_ns),
+            behind: verb == Verb::Mail && self.in_company,
             code: reply.and_then(code),
         });
     }

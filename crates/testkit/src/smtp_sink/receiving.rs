@@ -29,6 +29,9 @@ impl Conversation {
         }
         let Some(body) = self.wire.body(&self.shared.log).await? else { return Ok(Next::Hang) };
         let at_ns = monotonic_ns();
+        // What came with it was written with it, however late it is looked at.
+        self.wire.look();
+        self.behind = self.wire.has_ahead().then_some(at_ns);
         if self.wire.has_ahead() && !self.shared.script.pipelining {
             self.shared.log.violation(|v| v.early += 1);
         }
@@ -50,9 +53,6 @@ impl Conversation {
         if let Some(Act::Delay(time)) = act {
             tokio::time::sleep(time).await;
         }
-        // What has come by now was written before the reply, however late it is read.
-        self.wire.look();
-        self.behind = self.wire.has_ahead().then_some(at_ns);
         self.keep(at_ns, body, accept, reply.as_deref());
         (self.from, self.to) = (None, None);
         match (reply, act) {

@@ -53,29 +53,30 @@ impl Begun {
         self.place.as_ref().is_some_and(takes)
     }
 
-    /// Goes to the mail server with the sender of `next` behind it. What is answered to that comes with the session, which is
-    /// closed if nobody wants it any more.
+    /// Goes to the mail server with the sender of `next` behind it. What is answered to that comes with the session, whose reservation
+    /// is taken back if nobody wants it any more.
     pub(super) fn go_before(mut self, next: WireMessage) -> oneshot::Receiver<Named> {
         let (named, answer) = oneshot::channel();
-        let Some(Place { message, mut lent, standing }) = self.place.take() else { return answer };
-        if standing != Standing::Reserved || self.began_at.elapsed() >= FRESH_FOR {
-            self.place = Some(Place { message, lent, standing });
-            return answer;
-        }
-        let (line, attempt, since) = (Arc::clone(&self.line), self.attempt, Instant::now());
+        let Some(place) = self.place.take() else { return answer };
+        let (line, attempt, began_at, since) = (Arc::clone(&self.line), self.attempt, self.began_at, Instant::now());
         let abandon = line.abandon.clone();
         self.line.handing_over.spawn(abandon.run_until_cancelled_owned(async move {
-            let journal = line.ports.journal.as_ref();
-            // Not from here on: the process may have stood still before this was run.
-            let within = NAMED_WITHIN.saturating_sub(since.elapsed());
+            // The process may have stood still before this was run, and the begin of the next may be over.
+            if named.is_closed() || place.standing != Standing::Reserved || began_at.elapsed() >= FRESH_FOR {
+                drop(named);
+                return go(&line, attempt, place, began_at).await;
+            }
+            let Place { message, mut lent, .. } = place;
+            let (journal, within) = (line.ports.journal.as_ref(), NAMED_WITHIN.saturating_sub(since.elapsed()));
             let both = lent.session.confirm_and_reserve(attempt, &message, journal, &next, within);
             let (outcome, reserved) = AssertUnwindSafe(both).catch_unwind().await.unwrap_or_else(|_| {
                 (broken_off(), Err(TransportError::Unavailable("handing over the message before broke off".to_owned())))
             });
-            if let Err((_, mut lent, _)) = named.send((next, lent, reserved)) {
+            let unwanted = named.send((next, lent, reserved)).err();
+            line.finished(Finished { attempt, outcome });
+            if let Some((_, mut lent, _)) = unwanted {
                 lent.session.abort().await;
             }
-            line.finished(Finished { attempt, outcome });
         }));
         answer
     }
@@ -95,29 +96,31 @@ impl Drop for Begun {
 }
 
 /// Hands one mail over, in a task of its own.
-fn hand_over(line: &Arc<Line>, attempt: Attempt, mut place: Place, began_at: Instant) {
-    let (line_, abandon) = (Arc::clone(line), line.abandon.clone());
-    line.handing_over.spawn(abandon.run_until_cancelled_owned(async move {
-        let line = line_;
-        let outcome = match std::mem::replace(&mut place.standing, Standing::Idle) {
-            Standing::Refused(outcome) => Some(outcome),
-            Standing::Reserved if began_at.elapsed() < FRESH_FOR => {
-                let journal = line.ports.journal.as_ref();
-                let confirmed = place.lent.session.confirm(attempt, &place.message, journal);
-                Some(AssertUnwindSafe(confirmed).catch_unwind().await.unwrap_or_else(|_| broken_off()))
-            }
-            Standing::Reserved | Standing::Idle | Standing::Lost => {
-                place.lent.session.abort().await;
-                None
-            }
-        };
-        // The session goes to the next before this one's outcome is written down.
-        drop(place);
-        match outcome {
-            Some(outcome) => line.finished(Finished { attempt, outcome }),
-            None => line.give_back([attempt]),
+fn hand_over(line: &Arc<Line>, attempt: Attempt, place: Place, began_at: Instant) {
+    let (of, abandon) = (Arc::clone(line), line.abandon.clone());
+    line.handing_over.spawn(abandon.run_until_cancelled_owned(async move { go(&of, attempt, place, began_at).await }));
+}
+
+/// To the mail server, or back.
+async fn go(line: &Line, attempt: Attempt, mut place: Place, began_at: Instant) {
+    let outcome = match std::mem::replace(&mut place.standing, Standing::Idle) {
+        Standing::Refused(outcome) => Some(outcome),
+        Standing::Reserved if began_at.elapsed() < FRESH_FOR => {
+            let journal = line.ports.journal.as_ref();
+            let confirmed = place.lent.session.confirm(attempt, &place.message, journal);
+            Some(AssertUnwindSafe(confirmed).catch_unwind().await.unwrap_or_else(|_| broken_off()))
         }
-    }));
+        Standing::Reserved | Standing::Idle | Standing::Lost => {
+            place.lent.session.abort().await;
+            None
+        }
+    };
+    // The session goes to the next before this one's outcome is written down.
+    drop(place);
+    match outcome {
+        Some(outcome) => line.finished(Finished { attempt, outcome }),
+        None => line.give_back([attempt]),
+    }
 }
 
 /// Where a begin that has its locks waits for sessions of the one before it.

@@ -196,7 +196,7 @@ impl Counter {
             };
             self.places.insert(attempt, Place { message, lent, standing: Standing::Lost });
             if matches!(answer, Err(TransportError::Unavailable(_))) {
-                // The session was lost with the message before, which says nothing of this one.
+                // The session was lost with the message before, or that took too long: it says little of this one, which may try another.
                 self.unseated += 1;
             } else if self.heard(attempt, answer, None) {
                 begin.push(attempt);
@@ -257,6 +257,10 @@ impl Reservations for Counter {
             self.seat(expected, &standing[left..], left).await;
             if begun_at.elapsed() > SEATED_WITHIN { Vec::new() } else { self.ask(attempts).await }
         });
+        if let Some(within) = self.hand.alone.as_ref().filter(|_| left > 0) {
+            let came = named.iter().filter(|(_, named)| named.is_some()).count() + answers.len();
+            within.foresight().came(came, standing.len());
+        }
         self.heard_all(named, answers)
     }
 }

@@ -59,6 +59,7 @@ pub(super) async fn begin(
     };
     let begun_here = begun.iter().filter_map(|attempt| Some((*attempt, places.remove(attempt)?)));
     counter.leave(begun_here.map(|(attempt, place)| Begun::of(line, attempt, began_at, place)));
+    drop(counter);
     // Nothing of the others was or will be handed over. Where it is not known whether they began, that puts it right.
     let others: Vec<Attempt> =
         beginnings.iter().map(|one| one.attempt).filter(|attempt| !begun.contains(attempt)).collect();

@@ -84,12 +84,17 @@ impl Places {
         self.state().waiting.iter().map(held_up).filter(|(_, turns)| *turns > 0).collect()
     }
 
-    /// Whether no turn waits for one but those of this campaign.
+    /// Whether no turn but those of this campaign waits for one that it may have.
     pub(super) fn nobody_else_waits(&self, CampaignKey { tenant, campaign }: CampaignKey) -> bool {
-        let its = |(other, waiting): (&TenantNo, &Waiting)| {
-            *other == tenant && waiting.turns.keys().all(|other| *other == campaign)
+        let state = self.state();
+        let may_have_none = |(other, waiting): (&TenantNo, &Waiting)| {
+            if *other == tenant {
+                waiting.turns.keys().all(|other| *other == campaign)
+            } else {
+                state.room(*other) == 0
+            }
         };
-        self.state().waiting.iter().all(its)
+        state.waiting.iter().all(may_have_none)
     }
 
     /// How many there are in all.

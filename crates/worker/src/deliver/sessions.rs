@@ -149,9 +149,7 @@ impl Sessions {
         left: usize,
         alone: Option<&Within>,
     ) -> Result<Vec<Lent>, TransportError> {
-        let came = |sessions| alone.into_iter().for_each(|within| within.foresight().came(sessions, left + wanted));
         if wanted == 0 {
-            came(left);
             return Ok(Vec::new());
         }
         let until = Instant::now() + if left > 0 { GATHER } else { ARRIVE };
@@ -161,7 +159,10 @@ impl Sessions {
         };
         drop(expected);
         let opened = open(&self.transport, taken, Some(until)).await;
-        came(left + opened.as_ref().map_or(0, Vec::len));
+        // What was left has yet to be answered: see the counter.
+        if let Some(within) = alone.filter(|_| left == 0) {
+            within.foresight().came(opened.as_ref().map_or(0, Vec::len), wanted);
+        }
         opened
     }
 

@@ -131,6 +131,26 @@ async fn after_half_a_lease_a_mail_goes_neither_before_another_nor_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nor_when_the_process_stood_still_after_it_was_decided() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (begun, line, outbox) = begun(&server);
+    let named = begun.go_before(message());
+    tokio::time::advance(LEASE / 2).await;
+    assert!(named.await.is_err());
+    line.drained().await;
+    assert_eq!((server.accepted().len(), server.aborted(), outbox.pending(1)), (0, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_whose_next_is_not_wanted_any_more_goes_by_itself() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (begun, line, _) = begun(&server);
+    drop(begun.go_before(message()));
+    line.drained().await;
+    assert_eq!((server.accepted().len(), server.behind(), server.asked().len()), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_stood_still_before_it_wrote_names_nobody_behind() {
     let server = Server::with_others_behind(1, |_| A_MOMENT);
     let (begun, line, _) = begun(&server);
