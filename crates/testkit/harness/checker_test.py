@@ -188,12 +188,16 @@ def main():
                               order={"what": "complete", "campaign": campaign, "called": 1, "answered": 2, "status": 200})
         wrong += judge_doubts("cancelled, and nobody ended the campaign", "I-WHY", ended_at_mail_from, "xx", order={})
 
-        def killed(who="work0", ended=True, at=0, kind="kill"):
-            """The first mail's process was killed when its dot had come, or another, or its connection went on, or much later."""
+        def killed(who="work0", ended=True, at=0, kind="kill", behind=()):
+            """The first mail's process was killed when its dot had come, or another, or its connection went on, or much later; or others
+            of the next mail's lines came behind its dot, which begins again elsewhere."""
             def spoil(lines):
                 dot = dots(lines)[0]
                 if ended:
                     ended_there(lines, dot)
+                following = [line for line in lines[dot:] if line["connection"] == 10_000]
+                lines[dot + 1:dot + 1] = [dict(next(line for line in following if line["verb"] == verb), connection=lines[dot]["connection"],
+                                               accepted=verb != "Dot") for verb in behind]
                 return [lines[dot]["to"]], fault({"at": lines[dot]["at"] + at}, kind, who)
             return spoil
 
@@ -201,6 +205,8 @@ def main():
         wrong += judge_doubts("in doubt, and another process was killed", "I-UNK", killed("work1"), "d")
         wrong += judge_doubts("in doubt, and its process was killed later", "I-UNK", killed(at=checker.NEAR + checker.SECOND), "d")
         wrong += judge_doubts("in doubt, and its connection went on", "I-UNK", killed(ended=False), "d")
+        wrong += judge_doubts("in doubt, killed, and another named behind it", None, killed(behind=("Mail", "Rcpt", "Data")), "d")
+        wrong += judge_doubts("in doubt, killed, and the next one's message behind it", "I-UNK", killed(behind=("Mail", "Rcpt", "Data", "Dot")), "d")
         wrong += judge_doubts("in doubt, and the database was restarted", "I-UNK", killed("start", kind="postgres"), "d")
         for name, (invariant, order) in IN_ORDERS.items():
             spoiled = on.folder / "spoiled.jsonl"

@@ -195,3 +195,45 @@ async fn read_reply(stream: &mut BufReader<Stream>) -> Result<Reply, Fault> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_the_server_has_no_room_for_in_time_ends_without_company() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        while tcp.try_write(&[b'x'; 4_096]).is_ok_and(|taken| taken > 0) {}
+        let reading = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let mut read = Vec::new();
+            peer.read_to_end(&mut read).await.unwrap();
+            read
+        });
+        let mut wire = Wire::new(Stream::Plain(tcp));
+        let by = Instant::now() + Duration::from_millis(50);
+        let written = wire.send_dot(Duration::from_secs(30), &[&["MAIL FROM:<", "a@x.test", ">"]], by).await.unwrap();
+        drop(wire);
+        let read = reading.await.unwrap();
+        let end = read.iter().rposition(|octet| *octet == b'x').unwrap() + 1;
+        assert_eq!((&read[end..], written), (b".\r\n".as_slice(), false));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_time_has_company() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::new(Stream::Plain(tcp));
+        let by = Instant::now() + Duration::from_secs(30);
+        assert!(wire.send_dot(Duration::from_secs(30), &[&["DATA"]], by).await.unwrap());
+        drop(wire);
+        let mut read = Vec::new();
+        peer.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b".\r\nDATA\r\n");
+    }
+}
