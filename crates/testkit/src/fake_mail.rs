@@ -202,9 +202,13 @@ impl MailSession for FakeSession {
         message: &WireMessage,
         journal: &DynJournal,
         next: &WireMessage,
-        _: Duration,
+        within: Duration,
     ) -> (SendOutcome, Result<(), TransportError>) {
+        let since = Instant::now();
         let outcome = self.confirm(attempt, message, journal).await;
+        if since.elapsed() >= within {
+            return (outcome, Err(TransportError::Unavailable("too late".to_owned())));
+        }
         self.mail.note(MailEvent::Behind, &next.envelope.to, &[]);
         (outcome, self.reserve(next).await)
     }

@@ -15,8 +15,22 @@ use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_begins_after_a_pause_has_returned() {
-    let queue = MailQueue::of(4_000).await;
-    let mail = FakeMail::new(FakeBehaviour { delay: Duration::from_micros(300), ..FakeBehaviour::default() });
+    let behaviour = FakeBehaviour { delay: Duration::from_micros(300), ..FakeBehaviour::default() };
+    nothing_begins_after_pauses(4_000, behaviour).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_anything_named_behind_another() {
+    let behaviour = FakeBehaviour { sessions: 4, ..FakeBehaviour::default() };
+    let mail = nothing_begins_after_pauses(4_000, behaviour).await;
+    let behind = mail.recipients(MailEvent::Behind).len();
+    assert!(behind > 20, "only {behind} were named behind another");
+}
+
+/// Sixty pauses while two workers send so many mails to a server that behaves so.
+async fn nothing_begins_after_pauses(mails: i64, behaviour: FakeBehaviour) -> Arc<FakeMail> {
+    let queue = MailQueue::of(mails).await;
+    let mail = FakeMail::new(behaviour);
     let workers = [Worker::start(Arc::new(queue.store()), &mail), Worker::start(Arc::new(queue.store()), &mail)];
     let store = queue.store();
     let mut pauses: Vec<(Instant, Instant)> = Vec::new();
@@ -29,7 +43,7 @@ async fn nothing_begins_after_a_pause_has_returned() {
         queue.resume(&store).await;
         pauses.push((paused, resumed));
     }
-    until_sent(&queue, 4_000).await;
+    until_sent(&queue, mails).await;
     for worker in workers {
         worker.stop().await;
     }
@@ -41,8 +55,9 @@ async fn nothing_begins_after_a_pause_has_returned() {
     let last = begins.iter().max().unwrap();
     let under_way = pauses.iter().filter(|(paused, _)| first < paused && paused < last).count();
     assert!(under_way >= 50, "only {under_way} pauses came while mail was going out");
-    assert_each_once(&mail.accepted(), 4_000);
+    assert_each_once(&mail.accepted(), usize::try_from(mails).unwrap());
     queue.assert_books().await;
+    mail
 }
 
 /// Unsubscribes, suppresses or erases.
