@@ -65,6 +65,11 @@ impl Lessons {
         self.alone_until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Whether a message may have company now.
+    fn takes_company(&self) -> bool {
+        !self.is_alone() && (self.trials == 0 || !self.trying)
+    }
+
     fn company_answered(&mut self) {
         self.trying = false;
         self.trials = self.trials.saturating_sub(1);
@@ -95,15 +100,10 @@ impl Known {
         self.lessons().unanswered.is_some_and(|since| since.elapsed() < ALL_APART_FOR)
     }
 
-    fn takes_company(&self) -> bool {
-        let lessons = self.lessons();
-        !lessons.is_alone() && (lessons.trials == 0 || !lessons.trying)
-    }
-
     /// Whether a message may have company now; if that is a trial, it is under way from here on.
     fn company_begins(&self) -> bool {
         let mut lessons = self.lessons();
-        let begins = !lessons.is_alone() && (lessons.trials == 0 || !lessons.trying);
+        let begins = lessons.takes_company();
         lessons.trying |= begins && lessons.trials > 0;
         begins
     }
@@ -149,12 +149,12 @@ impl Grouping {
 
     /// Whether to write them behind the message before, too.
     pub(super) fn pays_behind_a_message(&self) -> bool {
-        self.ends == 0 && self.pays() && self.known.takes_company()
+        self.ends == 0 && self.pays() && self.known.lessons().takes_company()
     }
 
     /// A message is about to be ended. Whether it may have a group behind it: then it is taken to have one.
     pub(super) fn company_begins(&mut self) -> bool {
-        self.accompanied = self.pays_behind_a_message() && self.known.company_begins();
+        self.accompanied = self.ends == 0 && self.pays() && self.known.company_begins();
         self.accompanied
     }
 

@@ -202,12 +202,26 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
-    #[tokio::test]
-    async fn what_the_server_has_no_room_for_in_time_ends_without_company() {
+    /// Both ends of a connection.
+    async fn connected() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
-        while tcp.try_write(&[b'x'; 4_096]).is_ok_and(|taken| taken > 0) {}
+        (tcp, listener.accept().await.unwrap().0)
+    }
+
+    /// Writes until nothing more is taken, and that for a while.
+    async fn fill(tcp: &TcpStream) {
+        while let Ok(ready) = timeout(Duration::from_millis(50), tcp.writable()).await {
+            ready.unwrap();
+            // Refused by a socket that seemed to have room: asked again.
+            let _ = tcp.try_write(&[b'x'; 4_096]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_server_has_no_room_for_in_time_ends_without_company() {
+        let (tcp, mut peer) = connected().await;
+        fill(&tcp).await;
         let reading = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let mut read = Vec::new();
@@ -225,9 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_in_time_has_company() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
+        let (tcp, mut peer) = connected().await;
         let mut wire = Wire::new(Stream::Plain(tcp));
         let by = Instant::now() + Duration::from_secs(30);
         assert!(wire.send_dot(Duration::from_secs(30), &[&["DATA"]], by).await.unwrap());

@@ -41,7 +41,7 @@ pub(super) struct Conversation {
     unwelcome: bool,
     /// When the end of a message came that something stood behind.
     pub(super) behind: Option<u64>,
-    /// The command that is looked at stood there.
+    /// The command that is looked at is a `MAIL`, and stood there.
     in_company: bool,
 }
 
@@ -332,7 +332,7 @@ impl Conversation {
             letter: None,
             decision,
             replied: reply.is_some(),
-            behind: verb == Verb::Mail && self.in_company,
+            behind: self.in_company,
             code: reply.and_then(code),
         });
     }

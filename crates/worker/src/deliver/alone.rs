@@ -68,16 +68,21 @@ pub(super) struct Within {
 /// One of the sessions that a campaign's begins have.
 pub(super) struct Seat(Arc<Door>);
 
+/// The only one in a room, as soon as whoever is there has left; nobody where that takes too long, or took too long lately.
+async fn enter(room: &Arc<Mutex<()>>, patience: &Patience) -> Option<OwnedMutexGuard<()>> {
+    match Arc::clone(room).try_lock_owned() {
+        Ok(alone) => Some(alone),
+        Err(_) if patience.pays() => timeout(AT_MOST, Arc::clone(room).lock_owned()).await.ok(),
+        Err(_) => None,
+    }
+}
+
 impl Within {
     /// Comes to the counter, as soon as whoever is there has left. Nobody is waited for too long, nor where such waits were too long lately:
     /// then there are two at it.
     pub(super) async fn come_to_the_counter(&mut self) {
         self.patience_is_for(AT_MOST);
-        self.counter = match Arc::clone(&self.door.counter).try_lock_owned() {
-            Ok(counter) => Some(counter),
-            Err(_) if self.patience.pays() => timeout(AT_MOST, Arc::clone(&self.door.counter).lock_owned()).await.ok(),
-            Err(_) => None,
-        };
+        self.counter = enter(&self.door.counter, &self.patience).await;
         self.since = Instant::now();
     }
 
@@ -155,11 +160,7 @@ impl Alone {
     /// takes too long, or took too long lately for how near the server is: then it does not wait for the counter either.
     pub(super) async fn within(&self, campaign: CampaignKey) -> Option<Within> {
         let door = self.door(campaign);
-        let hall = match Arc::clone(&door.hall).try_lock_owned() {
-            Ok(hall) => hall,
-            Err(_) if self.patience.pays() => timeout(AT_MOST, Arc::clone(&door.hall).lock_owned()).await.ok()?,
-            Err(_) => return None,
-        };
+        let hall = enter(&door.hall, &self.patience).await?;
         let patience = Arc::clone(&self.patience);
         Some(Within { since: Instant::now(), far: false, patience, hall: Some(hall), counter: None, campaign, door })
     }

@@ -89,16 +89,12 @@ fn broken_off() -> SendOutcome {
 impl Drop for Begun {
     fn drop(&mut self) {
         // Without a runtime nothing goes any more; the lease and the journal remain.
-        if let Some(place) = self.place.take().filter(|_| Handle::try_current().is_ok()) {
-            hand_over(&self.line, self.attempt, place, self.began_at);
-        }
+        let Some(place) = self.place.take().filter(|_| Handle::try_current().is_ok()) else { return };
+        let (line, attempt, began_at) = (Arc::clone(&self.line), self.attempt, self.began_at);
+        let abandon = line.abandon.clone();
+        let going = async move { go(&line, attempt, place, began_at).await };
+        self.line.handing_over.spawn(abandon.run_until_cancelled_owned(going));
     }
-}
-
-/// Hands one mail over, in a task of its own.
-fn hand_over(line: &Arc<Line>, attempt: Attempt, place: Place, began_at: Instant) {
-    let (of, abandon) = (Arc::clone(line), line.abandon.clone());
-    line.handing_over.spawn(abandon.run_until_cancelled_owned(async move { go(&of, attempt, place, began_at).await }));
 }
 
 /// To the mail server, or back.

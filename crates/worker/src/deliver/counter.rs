@@ -144,11 +144,10 @@ impl Counter {
     }
 
     /// Goes to the counter with those that have no session yet. What was left there goes out with as many of them behind it.
-    async fn follow(&mut self, standing: &[Attempt]) -> Vec<(Attempt, oneshot::Receiver<Named>)> {
-        let begun_at = Instant::now();
+    async fn follow(&mut self, standing: &[Attempt], since: Instant) -> Vec<(Attempt, oneshot::Receiver<Named>)> {
         let Some(within) = &mut self.hand.alone else { return Vec::new() };
         let left = within.follow_to_the_counter().await;
-        if begun_at.elapsed() > SEATED_WITHIN {
+        if since.elapsed() > SEATED_WITHIN {
             return Vec::new();
         }
         let letters = &mut self.letters;
@@ -251,7 +250,7 @@ impl Reservations for Counter {
         };
         let standing: Vec<Attempt> =
             attempts.iter().filter(|attempt| self.letters.contains_key(attempt)).copied().collect();
-        let following = self.follow(&standing).await;
+        let following = self.follow(&standing, begun_at).await;
         let left = following.len();
         let (named, answers) = join!(named(following), async {
             self.seat(expected, &standing[left..], left).await;
@@ -279,4 +278,4 @@ async fn named(following: Vec<(Attempt, oneshot::Receiver<Named>)>) -> Vec<(Atte
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -168,14 +168,21 @@ impl Places {
 
 impl State {
     fn room(&self, tenant: TenantNo) -> usize {
-        self.share(tenant).saturating_sub(self.shares.held(tenant))
+        self.shares.room(tenant, self.others_than(tenant), |other| self.wants(other))
     }
 
     fn share(&self, tenant: TenantNo) -> usize {
-        let wants = |other: TenantNo| self.due.contains(&other) || self.waiting.contains_key(&other);
+        self.shares.share(tenant, self.others_than(tenant), |other| self.wants(other))
+    }
+
+    fn wants(&self, tenant: TenantNo) -> bool {
+        self.due.contains(&tenant) || self.waiting.contains_key(&tenant)
+    }
+
+    /// How many want some besides `tenant`.
+    fn others_than(&self, tenant: TenantNo) -> usize {
         let elsewhere = self.waiting.keys().filter(|other| !self.due.contains(other)).count();
-        let others = self.due.len() + elsewhere - usize::from(wants(tenant));
-        self.shares.share(tenant, others, wants)
+        self.due.len() + elsewhere - usize::from(self.wants(tenant))
     }
 }
 

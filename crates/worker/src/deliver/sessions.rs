@@ -130,8 +130,8 @@ impl Sessions {
     }
 
     /// How many sessions a begin may expect to have by the time that it has its locks: those that the begins before it have, and what
-    /// is free, within its tenant's share. None where enough are free or there are many in all, and where that is a bad guess: the mail server is not near, or
-    /// does not take messages quickly.
+    /// is free, within its tenant's share. None where enough are free or there are many in all, and where that is a bad guess: the
+    /// mail server is not near, or does not take messages quickly.
     fn expected(&self, tenant: TenantNo, wanted: usize, within: &Within) -> usize {
         let free = self.places.free_within(tenant);
         let all = (free + within.seats()).min(self.places.share(tenant));

@@ -31,7 +31,7 @@ fn expecting(expected: usize, sessions: usize, journal: MockJournal) -> Counter 
     Counter::with(hand, sessions, Arc::new(journal))
 }
 
-fn message() -> WireMessage {
+pub(in crate::deliver) fn message() -> WireMessage {
     let address = || "somebody@example.test".to_owned();
     WireMessage { envelope: Envelope { from: address(), to: address() }, data: Vec::new() }
 }

@@ -4,6 +4,7 @@ use super::outbox::{Outbox, attempt, campaign};
 use super::server::{Diary, Greeting, Server};
 use super::{A_MOMENT, DeliverLimits, Deliveries, Work, desk};
 use crate::deliver::begun::Begun;
+use crate::deliver::counter::tests::message;
 use crate::deliver::counter::{Counter, Place, Standing};
 use crate::deliver::line::Line;
 use crate::deliver::places::Places;
@@ -13,7 +14,7 @@ use futures::FutureExt;
 use muster_domain::model::delivery::LEASE;
 use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
 use muster_domain::ports::delivery::Reservations;
-use muster_domain::ports::transport::{Envelope, TransportError, WireMessage};
+use muster_domain::ports::transport::TransportError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -91,11 +92,6 @@ async fn a_stop_lets_what_is_named_go_out_and_begins_nothing_more() {
     assert_eq!((accepted.len(), outbox.pending(1)), (outbox.sent(1).len(), 1_000 - accepted.len()));
     sleep(Duration::from_mins(1)).await;
     assert_eq!(server.asked().len(), asked);
-}
-
-fn message() -> WireMessage {
-    let address = || "somebody@example.test".to_owned();
-    WireMessage { envelope: Envelope { from: address(), to: address() }, data: Vec::new() }
 }
 
 /// A mail that began, and where it is told of. There is another session.
