@@ -55,6 +55,8 @@ pub struct FakeBehaviour {
     pub confirm: Answer<SendOutcome>,
     /// How long `MAIL FROM` and the rest take, each.
     pub delay: Duration,
+    /// How much longer the rest takes.
+    pub message: Duration,
     /// For whom it says nothing more after `MAIL FROM`, ever.
     pub stalls: Box<dyn Fn(&Envelope) -> bool + Send + Sync>,
 }
@@ -67,6 +69,7 @@ impl Default for FakeBehaviour {
             reserve: Box::new(|_, _| Ok(())),
             confirm: Box::new(|_, _| SendOutcome::Sent { reply: "250 ok".to_owned() }),
             delay: Duration::ZERO,
+            message: Duration::ZERO,
             stalls: Box::new(|_| false),
         }
     }
@@ -76,6 +79,7 @@ impl Default for FakeBehaviour {
 struct Log {
     entries: Vec<MailEntry>,
     counts: HashMap<(MailEvent, String), usize>,
+    totals: HashMap<MailEvent, usize>,
 }
 
 /// A mail server in memory.
@@ -109,6 +113,11 @@ impl FakeMail {
         log.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.recipient.clone()).collect()
     }
 
+    /// How often that happened so far.
+    pub fn count(&self, event: MailEvent) -> usize {
+        self.locked().totals.get(&event).copied().unwrap_or(0)
+    }
+
     /// How many sessions there may be at once.
     pub fn sessions(&self) -> usize {
         self.behaviour.sessions
@@ -124,6 +133,7 @@ impl FakeMail {
         let entry = MailEntry { event, at: Instant::now(), recipient: recipient.to_owned(), data: data.to_vec() };
         let mut log = self.locked();
         log.entries.push(entry);
+        *log.totals.entry(event).or_default() += 1;
         let count = log.counts.entry((event, recipient.to_owned())).or_default();
         *count += 1;
         *count - 1
@@ -176,7 +186,7 @@ impl MailSession for FakeSession {
         if self.reserved.take().as_deref() != Some(message.envelope.to.as_str()) {
             return SendOutcome::Failed { reason: "confirmed without a reservation".to_owned(), bounced: None };
         }
-        tokio::time::sleep(self.mail.behaviour.delay).await;
+        tokio::time::sleep(self.mail.behaviour.delay + self.mail.behaviour.message).await;
         if (self.mail.behaviour.stalls)(&message.envelope) {
             std::future::pending::<()>().await;
         }

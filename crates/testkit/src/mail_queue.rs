@@ -114,18 +114,16 @@ impl MailQueue {
         DeliveryKey { tenant, campaign, contact: ContactNo(self.first_contact + index), step: StepNo(1), pass: Pass(1) }
     }
 
-    /// Pauses the campaign as its story does: when this returns, nothing of it begins any more. How many are still under
-    /// way.
+    /// Pauses the campaign as its story does: when this returns, nothing of it begins any more, though some may be under way.
     ///
     /// # Panics
     /// When it cannot be paused.
-    pub async fn pause(&self, store: &PgStore) -> i64 {
+    pub async fn pause(&self, store: &PgStore) {
         let id = self.campaign_id().await;
         let paused = in_tx(store, self.workspace, async |tx| pause_campaign(tx, PauseCampaign { id }).await).await;
         let paused = paused.unwrap_or_else(|error| panic!("pause: {error}"));
         let waited = in_tx(store, self.workspace, async |tx| await_begins(tx, &paused).await).await;
         waited.unwrap_or_else(|error| panic!("pause: {error}"));
-        self.in_flight(store).await
     }
 
     /// How many deliveries of the campaign have begun and not ended.

@@ -57,7 +57,8 @@ async fn nothing_begins_while_the_campaign_is_paused() {
     let queue = MailQueue::of(3).await;
     let store = queue.store();
     let letters = claim(&store, queue.key, 3).await;
-    assert_eq!(queue.pause(&store).await, 0);
+    queue.pause(&store).await;
+    assert_eq!(queue.in_flight(&store).await, 0);
     let mut counter = Counter::default();
     let batch: Vec<_> = letters.iter().map(beginning).collect();
     let report = store.begin(queue.key, &batch, &mut counter).await.unwrap();
