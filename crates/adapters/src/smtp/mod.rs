@@ -5,18 +5,21 @@
 //! One command, one reply, and whatever a server says unasked breaks the connection. Where the server offers PIPELINING (RFC 2920)
 //! `RCPT` and `DATA` are written together, and with `MAIL FROM` where that pays (`grouping.rs`); each has its reply.
 
+mod commands;
 mod config;
 mod grouping;
 mod handshake;
 mod pool;
 mod redact;
 mod reply;
+mod sender;
 mod session;
 mod stream;
 mod stuffing;
 mod timeouts;
 mod tls;
 mod transaction;
+mod verdict;
 mod wire;
 
 pub use config::{Encryption, SmtpConfig, SmtpConfigError};

@@ -2,7 +2,9 @@
 
 use super::handshake::Connection;
 use super::pool::Pool;
-use super::transaction::{Afterwards, Reserved, deliver, deliver_and_mail_from, mail_from};
+use super::sender::{Reserved, mail_from};
+use super::transaction::{deliver, deliver_and_mail_from};
+use super::verdict::Afterwards;
 use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, SendOutcome};
 use muster_domain::ports::transport::{DynJournal, MailSession, TransportError, WireMessage};
