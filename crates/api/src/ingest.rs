@@ -8,11 +8,12 @@ use chrono::TimeDelta;
 use muster_domain::model::ids::TenantNo;
 use muster_domain::ports::store::{Store, StoreError, StoreResult, in_tx};
 use muster_domain::usecases::record_engagement::{Visit, record_engagement, workspace_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 /// Visits that wait at most; a few hundred octets each.
 const QUEUE: usize = 10_000;
@@ -22,6 +23,8 @@ const BATCH: usize = 500;
 const WRITERS: usize = 2;
 /// How long a request waits to be stored. A restart of the database takes less.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After which time a visit is looked at again that may be too soon.
+const AGAIN: Duration = Duration::from_millis(20);
 /// How long to leave storage alone that is away.
 const REST: Duration = Duration::from_millis(200);
 
@@ -54,7 +57,7 @@ impl Ingest {
         let incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(incoming) = incoming.map(|incoming| Arc::new(Mutex::new(incoming))) else { return };
         for _ in 0..WRITERS {
-            tokio::spawn(write(Arc::clone(store), Arc::clone(&incoming)));
+            tokio::spawn(write(Arc::clone(store), Arc::clone(&incoming), self.queue.downgrade()));
         }
     }
 
@@ -70,7 +73,7 @@ impl Ingest {
     }
 }
 
-async fn write(store: Arc<dyn Store>, incoming: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+async fn write(store: Arc<dyn Store>, incoming: Arc<Mutex<mpsc::Receiver<Waiting>>>, again: mpsc::WeakSender<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         if incoming.lock().await.recv_many(&mut batch, BATCH).await == 0 {
@@ -81,34 +84,58 @@ async fn write(store: Arc<dyn Store>, incoming: Arc<Mutex<mpsc::Receiver<Waiting
             tenants.entry(waiting.visit.delivery.tenant).or_default().push(waiting);
         }
         for (tenant, visits) in tenants {
-            keep_all(store.as_ref(), tenant, visits).await;
-        }
-    }
-}
-
-/// Stores visits, however long storage is away. What storage refuses is tried one by one, so that a single one that
-/// cannot be stored is all that is lost.
-async fn keep_all(store: &dyn Store, tenant: TenantNo, visits: Vec<Waiting>) {
-    match try_until_there(store, tenant, &visits).await {
-        Ok(()) => visits.into_iter().for_each(told),
-        Err(error) if visits.len() == 1 => tracing::error!(%error, "a visit cannot be stored"),
-        Err(_) => {
-            for visit in visits {
-                match try_until_there(store, tenant, std::slice::from_ref(&visit)).await {
-                    Ok(()) => told(visit),
-                    Err(error) => tracing::error!(%error, "a visit cannot be stored"),
-                }
+            let later = keep_all(store.as_ref(), tenant, visits).await;
+            if !later.is_empty() {
+                tokio::spawn(look_again(later, again.clone()));
             }
         }
     }
 }
 
-fn told(waiting: Waiting) {
-    // Whoever asked may be gone.
-    let _ = waiting.stored.send(());
+/// Hands visits in once more, a little later; whoever waits for them keeps the queue open.
+async fn look_again(visits: Vec<Waiting>, again: mpsc::WeakSender<Waiting>) {
+    sleep(AGAIN).await;
+    let Some(queue) = again.upgrade() else { return };
+    for visit in visits {
+        // The writers end after the queue.
+        let _ = queue.send(visit).await;
+    }
 }
 
-async fn try_until_there(store: &dyn Store, tenant: TenantNo, visits: &[Waiting]) -> StoreResult<()> {
+/// Stores visits, however long storage is away, and gives back those that are to be handed in again. What storage refuses is tried
+/// one by one, so that a single one that cannot be stored is all that is lost.
+async fn keep_all(store: &dyn Store, tenant: TenantNo, visits: Vec<Waiting>) -> Vec<Waiting> {
+    match try_until_there(store, tenant, &visits).await {
+        Ok(later) => told(visits, &later),
+        Err(error) if visits.len() == 1 => {
+            tracing::error!(%error, "a visit cannot be stored");
+            Vec::new()
+        }
+        Err(_) => {
+            let mut again = Vec::new();
+            for visit in visits {
+                match try_until_there(store, tenant, std::slice::from_ref(&visit)).await {
+                    Ok(later) => again.extend(told(vec![visit], &later)),
+                    Err(error) => tracing::error!(%error, "a visit cannot be stored"),
+                }
+            }
+            again
+        }
+    }
+}
+
+/// Says of all but these that they are stored.
+fn told(visits: Vec<Waiting>, later: &BTreeSet<Uuid>) -> Vec<Waiting> {
+    let (later, stored): (Vec<_>, Vec<_>) = visits.into_iter().partition(|waiting| later.contains(&waiting.visit.id));
+    for waiting in stored {
+        // Whoever asked may be gone.
+        let _ = waiting.stored.send(());
+    }
+    later
+}
+
+/// Which are to be handed in again.
+async fn try_until_there(store: &dyn Store, tenant: TenantNo, visits: &[Waiting]) -> StoreResult<BTreeSet<Uuid>> {
     loop {
         match persist(store, tenant, visits).await {
             Err(StoreError::Unavailable(_)) => sleep(REST).await,
@@ -118,14 +145,92 @@ async fn try_until_there(store: &dyn Store, tenant: TenantNo, visits: &[Waiting]
     }
 }
 
-async fn persist(store: &dyn Store, tenant: TenantNo, visits: &[Waiting]) -> StoreResult<()> {
+async fn persist(store: &dyn Store, tenant: TenantNo, visits: &[Waiting]) -> StoreResult<BTreeSet<Uuid>> {
     let told = |waiting: &Waiting| {
         let ago = TimeDelta::from_std(waiting.since.elapsed()).unwrap_or_default();
         (waiting.visit, ago)
     };
     in_tx(store, workspace_of(tenant), async |tx| {
         let visits: Vec<_> = visits.iter().map(told).collect();
-        record_engagement(tx, &visits).await.map(drop)
+        record_engagement(tx, &visits).await.map(|kept| kept.later)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use futures::join;
+    use muster_domain::model::delivery::DeliveryKey;
+    use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo};
+    use muster_domain::ports::deliveries::HeldDeliveries;
+    use muster_domain::ports::events::EventReport;
+    use muster_domain::ports::store::{Tx, Workspace};
+    use muster_domain::testing::MockUnit;
+    use muster_domain::usecases::record_engagement::Place;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Storage in which contact 1's mail is under way for so many looks, and what it keeps, by contact.
+    struct Shelf {
+        looks: Arc<AtomicUsize>,
+        kept: Arc<StdMutex<Vec<i64>>>,
+    }
+
+    #[async_trait]
+    impl Store for Shelf {
+        async fn begin(&self, _: Workspace) -> StoreResult<Tx> {
+            let mut unit = MockUnit::default();
+            let (looks, kept) = (self.looks.clone(), self.kept.clone());
+            unit.deliveries.expect_hold().returning(move |_| {
+                let left = looks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |looks| looks.checked_sub(1));
+                let under_way = if left.is_ok() { [delivery(1)].into() } else { BTreeSet::new() };
+                Ok(HeldDeliveries { under_way, ..HeldDeliveries::default() })
+            });
+            unit.events.expect_record().returning(move |events| {
+                kept.lock().unwrap().extend(events.iter().map(|event| event.delivery.contact.0));
+                Ok(EventReport::default())
+            });
+            Ok(unit.into_tx())
+        }
+    }
+
+    fn delivery(contact: i64) -> DeliveryKey {
+        let (tenant, campaign, contact) = (TenantNo(1), CampaignNo(2), ContactNo(contact));
+        DeliveryKey { tenant, campaign, contact, step: StepNo(4), pass: Pass(5) }
+    }
+
+    /// How long visits to the mails of contacts 1 and 2 take to be kept, which come at the same time.
+    async fn kept(looks: usize) -> (Duration, Duration) {
+        let shelf = Shelf { looks: Arc::new(looks.into()), kept: Arc::default() };
+        let told = Arc::clone(&shelf.kept);
+        let ingest = Ingest::new();
+        ingest.start(&(Arc::new(shelf) as Arc<dyn Store>));
+        let visit = async |contact| {
+            let (delivery, begun) = (delivery(contact), Instant::now());
+            let visit = Visit { id: Uuid::now_v7(), delivery, place: Place::Image, machine: None };
+            assert_eq!(ingest.keep(visit).await, Ok(()));
+            begun.elapsed()
+        };
+        let took = join!(visit(1), visit(2));
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, [1, 2], "each once");
+        took
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visit_that_may_be_too_soon_waits_until_it_is_not_and_no_other_with_it() {
+        let (at_once, a_little) = (Duration::ZERO, Duration::from_millis(2));
+        let (first, second) = kept(3).await;
+        assert!(first >= AGAIN * 3 && first <= (AGAIN + a_little) * 3, "{first:?}");
+        assert_eq!(second, at_once);
+        assert_eq!(kept(0).await, (at_once, at_once));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visit_to_a_mail_that_goes_on_being_sent_is_kept_all_the_same() {
+        let (first, _) = kept(usize::MAX).await;
+        assert!(first <= Duration::from_millis(300), "{first:?}");
+    }
 }

@@ -10,6 +10,7 @@ use muster_domain::model::hook::{Hook, HookKey, Receipt};
 use muster_domain::model::ids::{HookNo, LinkNo, TenantNo, WorkspaceNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::model::suppression::SuppressionReason;
+use muster_domain::ports::deliveries::HeldDeliveries;
 use muster_domain::ports::delivery::Reaper;
 use muster_domain::ports::hooks::Claimed;
 use muster_domain::ports::store::{Store, StoreResult, Tx, Workspace, in_tx};
@@ -310,18 +311,39 @@ async fn whom_a_visit_shows_to_have_got_a_mail_in_doubt_has_got_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_is_quicker_than_the_record_of_a_mail_is_a_person() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, 2).await;
+    let link = Place::Link(ClickedLink { no: LinkNo(7), of: 1 });
+    let visits = [visit(&queue, 0, link, None), visit(&queue, 1, Place::Image, None)];
+    let late = TimeDelta::seconds(1);
+    let kept = tell(&queue, async |tx| record_engagement(tx, &[visits[0], (visits[1].0, late)]).await).await;
+    assert_eq!((kept.report.recorded, kept.later), (1, [visits[0].0.id].into()));
+    record(&store, queue.key, &attempts, &sent()).await;
+    for recorded in [1, 0] {
+        let kept = tell(&queue, async |tx| record_engagement(tx, &visits).await).await;
+        assert_eq!((kept.report.recorded, kept.later), (recorded, [].into()));
+    }
+    let machines = "SELECT string_agg(format('%s%s', kind, machine), ',' ORDER BY kind) FROM events";
+    assert_eq!(queue.text(machines).await, "c,os", "the other had the mail before the server took it");
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_doubt_that_comes_while_a_visit_is_kept_finds_it() {
     let queue = MailQueue::of(2).await;
     let store = queue.store();
     let attempts = begun(&store, queue.key, 1).await;
     let mails = [attempts[0].key].into();
     let mut holder = store.begin(queue.workspace).await.unwrap();
-    assert!(holder.deliveries().hold_doubts(&mails).await.unwrap().is_empty(), "not yet");
+    let held = holder.deliveries().hold(&mails).await.unwrap();
+    assert_eq!((held.under_way, held.in_doubt), (mails.clone(), [].into()));
     let outcome = in_doubt();
     let mut recording = Box::pin(record(&store, queue.key, &attempts, &outcome));
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut recording).await.is_err(), "it did not wait");
     holder.events().record(&[event(attempts[0].key, EventKind::Delivered, None)]).await.unwrap();
     holder.commit().await.unwrap();
     assert_eq!(recording.await.sent, 1, "it saw what was told while it waited");
-    assert!(tell(&queue, async |tx| tx.deliveries().hold_doubts(&mails).await).await.is_empty());
+    assert_eq!(tell(&queue, async |tx| tx.deliveries().hold(&mails).await).await, HeldDeliveries::default());
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use summary::{Engagement, Subject, add_change, add_event, take_human};
-pub use sweep::{Seen, caught, swept};
+pub use sweep::{FEWEST_LINKS, Seen, caught, swept};
 
 /// Of one kind no more than about this many events are kept for one mail. Whoever has a mail can repeat its links for
 /// ever; what it costs us has an end.
@@ -92,7 +92,7 @@ pub enum Machine {
     Agent,
     /// Before the mail server had taken the mail: nobody had it yet.
     Soon,
-    /// Every link of the mail within two seconds.
+    /// Every link of a mail that has several within two seconds.
     Sweep,
     /// The link that no person sees was followed, then or within two seconds.
     Trap,

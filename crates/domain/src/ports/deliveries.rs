@@ -35,6 +35,15 @@ pub struct DeliveryView {
     pub from_email: EmailAddress,
 }
 
+/// What holding deliveries shows of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldDeliveries {
+    /// Begun, and nobody has written down yet what became of them.
+    pub under_way: BTreeSet<DeliveryKey>,
+    /// In doubt.
+    pub in_doubt: BTreeSet<DeliveryKey>,
+}
+
 /// Which deliveries to list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
@@ -73,10 +82,10 @@ pub trait DeliveryRepo: Send {
         evidence: Evidence,
         now: DateTime<Utc>,
     ) -> StoreResult<bool>;
-    /// Holds these deliveries of the tenant where they stand until the transaction ends, and says which are in doubt. Before
-    /// anything is kept of what was heard of them: nobody then gives one up as in doubt without knowing of it.
-    async fn hold_doubts(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<BTreeSet<DeliveryKey>>;
-    /// Settles those of these deliveries, which [`DeliveryRepo::hold_doubts`] has found in doubt, as sent of which something
+    /// Holds these deliveries of the tenant where they stand until the transaction ends, and says which are under way and which
+    /// in doubt. Before anything is kept of what was heard of them: nobody then gives one up as in doubt without knowing of it.
+    async fn hold(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<HeldDeliveries>;
+    /// Settles those of these deliveries, which [`DeliveryRepo::hold`] has found in doubt, as sent of which something
     /// was heard since that a mail server must have taken the mail for, as [`DeliveryRepo::resolve`] does.
     async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()>;
     /// Queues exactly those deliveries of a launched campaign again that ended so, and says how many; posts to the books,

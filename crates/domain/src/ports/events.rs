@@ -32,7 +32,7 @@ pub trait EventRepo: Send {
     ///
     /// The same event again changes nothing, and the order in which events come makes no difference: a mail counts once
     /// for each kind, in the quarter-hour of its first event, and moves there when an earlier one turns up.
-    /// An open or a click while the mail is still being sent, clicks on every link of a mail within two seconds, and
+    /// An open or a click while the mail is still being sent, clicks on every link of a mail that has several within two seconds, and
     /// whatever is within two seconds of a visit to the link that no person sees, become a program's; the latter two also
     /// when some were taken for a person's before.
     ///

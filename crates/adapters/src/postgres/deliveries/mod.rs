@@ -16,7 +16,7 @@ use muster_domain::model::campaign::Campaign;
 use muster_domain::model::decision::{Evidence, Resolution, Retriable};
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::lifecycle::Status;
-use muster_domain::ports::deliveries::{DeliveryFilter, DeliveryRepo, DeliveryView};
+use muster_domain::ports::deliveries::{DeliveryFilter, DeliveryRepo, DeliveryView, HeldDeliveries};
 use muster_domain::ports::store::StoreResult;
 use std::collections::BTreeSet;
 
@@ -69,9 +69,9 @@ impl DeliveryRepo for PgUnit {
         Ok(done)
     }
 
-    async fn hold_doubts(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<BTreeSet<DeliveryKey>> {
+    async fn hold(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<HeldDeliveries> {
         let tenant = self.of().tenant;
-        settle::hold_doubts(self.conn().await?, tenant, keys).await
+        settle::hold(self.conn().await?, tenant, keys).await
     }
 
     async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()> {

@@ -14,6 +14,7 @@ use muster_domain::model::books::BookEntries;
 use muster_domain::model::decision::{Evidence, Resolution};
 use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
 use muster_domain::model::ids::{CampaignKey, CampaignNo, StepNo, TenantNo};
+use muster_domain::ports::deliveries::HeldDeliveries;
 use muster_domain::ports::store::StoreResult;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,25 +96,26 @@ impl BeforeRow {
     }
 }
 
-const HOLD_UNDER_WAY: &str = "SELECT FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
-    CROSS JOIN LATERAL (SELECT FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
-        AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o";
+/// All are locked that are in the outbox, whatever their state (`OFFSET 0`).
+const HOLD_UNDER_WAY: &str = "SELECT u.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
+    CROSS JOIN LATERAL (SELECT state FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
+        AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o WHERE o.state = 's'";
 const HOLD_DOUBTS: &str = "SELECT m.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
     CROSS JOIN LATERAL (SELECT campaign_no, contact_no, step, pass FROM messages WHERE tenant_no = $1 AND campaign_no = u.campaign_no \
         AND contact_no = u.contact_no AND step = u.step AND pass = u.pass AND state = 'd' OFFSET 0 FOR UPDATE) AS m";
 
 /// Locks deliveries in the outbox, then those among the messages that are in doubt; one after the other, since whoever held
 /// one in the outbox may have moved it.
-pub(super) async fn hold_doubts(
+pub(super) async fn hold(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
     keys: &BTreeSet<DeliveryKey>,
-) -> StoreResult<BTreeSet<DeliveryKey>> {
+) -> StoreResult<HeldDeliveries> {
     let ours = || keys.iter().filter(|key| key.tenant == tenant).copied();
-    bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, ours()).execute(conn).await.store()?;
-    let rows: Vec<DeliveryColumns> =
-        bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
-    Ok(rows.into_iter().map(|row| row.key(tenant)).collect())
+    let read = |rows: Vec<DeliveryColumns>| rows.into_iter().map(|row| row.key(tenant)).collect();
+    let under_way = bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, ours()).get_results(conn).await.store()?;
+    let in_doubt = bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
+    Ok(HeldDeliveries { under_way: read(under_way), in_doubt: read(in_doubt) })
 }
 
 /// Settles those of which something was heard as sent. What comes back has to be posted.

@@ -15,8 +15,8 @@ use diesel_async::AsyncPgConnection;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::delivery::DeliveryKey;
 use muster_domain::model::events::{
-    Engagement, EngagementEvent, EventKind, KEPT_OF_A_KIND, Machine, Seen, Subject, add_change, add_event, caught,
-    swept, take_human,
+    Engagement, EngagementEvent, EventKind, FEWEST_LINKS, KEPT_OF_A_KIND, Machine, Seen, Subject, add_change,
+    add_event, caught, swept, take_human,
 };
 use muster_domain::model::ids::{CampaignNo, LinkNo, TenantNo};
 use muster_domain::ports::events::{EventRepo, EventReport};
@@ -152,7 +152,8 @@ async fn expose_programs(
 ) -> StoreResult<()> {
     let visited: BTreeSet<Mail> = new.iter().filter(|event| event.is_visit()).flat_map(EventRow::touched).collect();
     let links = told.iter().filter_map(|event| Some((Mail::of(event), event.link?.of)));
-    let several: BTreeMap<Mail, i16> = links.filter(|(mail, of)| *of > 1 && visited.contains(mail)).collect();
+    let several: BTreeMap<Mail, i16> =
+        links.filter(|(mail, of)| *of >= FEWEST_LINKS && visited.contains(mail)).collect();
     let trapped = rows::trapped(conn, tenant, &visited).await?;
     let suspects = visited.iter().filter(|mail| several.contains_key(mail) || trapped.contains_key(&mail.delivery));
     let mut exposed: BTreeMap<Machine, Vec<(Mail, Uuid)>> = BTreeMap::new();

@@ -5,6 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
 use uuid::Uuid;
 
+/// Links that a mail has to have at least for that: two are soon followed by hand, one after the other.
+pub const FEWEST_LINKS: i16 = 3;
 /// Within this long a program follows every link; a person does not.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(2);
 
@@ -29,11 +31,11 @@ pub fn caught(at: DateTime<Utc>, trapped: &[DateTime<Utc>]) -> bool {
 
 /// The clicks of one mail that lie within two seconds in which each of its `links` links was followed, as indices.
 ///
-/// Decided from the set of clicks alone, in whatever order they came to be known. A mail with a single link says
-/// nothing: everybody who follows it follows all.
+/// Decided from the set of clicks alone, in whatever order they came to be known. A mail with few links says nothing: people follow
+/// all of them, too.
 pub fn swept(clicks: &[Seen], links: i16) -> Vec<usize> {
-    let links = usize::try_from(links).unwrap_or(0);
-    if links < 2 || clicks.len() < links {
+    let Some(links) = usize::try_from(links).ok().filter(|_| links >= FEWEST_LINKS) else { return Vec::new() };
+    if clicks.len() < links {
         return Vec::new();
     }
     let followed = |index: &usize| Some((*index, clicks[*index].at, clicks[*index].link?));
@@ -94,13 +96,13 @@ mod tests {
 
     #[test]
     fn a_person_who_comes_later_is_a_person() {
-        assert_eq!(found(&[(60_000, 2), (100, 2), (0, 1)], 2), [1, 2]);
+        assert_eq!(found(&[(60_000, 2), (100, 2), (0, 1), (200, 3)], 3), [1, 2, 3]);
     }
 
     #[test]
     fn the_hidden_link_is_none_of_the_links() {
-        assert!(found(&[(0, 1), (1, 0), (2, 0)], 2).is_empty());
-        assert_eq!(found(&[(0, 1), (1, 0), (2, 2)], 2), [0, 2]);
+        assert!(found(&[(0, 1), (1, 0), (2, 2)], 3).is_empty());
+        assert_eq!(found(&[(0, 1), (1, 0), (2, 2), (3, 3)], 3), [0, 2, 3]);
     }
 
     #[test]
@@ -115,14 +117,15 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_with_one_link_says_nothing() {
+    fn a_mail_with_few_links_says_nothing() {
         assert!(found(&[(0, 1), (1, 1)], 1).is_empty());
+        assert!(found(&[(0, 1), (1, 2)], 2).is_empty());
         assert!(found(&[], 0).is_empty());
     }
 
     #[test]
     fn the_same_link_again_and_again_is_one_link() {
-        assert!(found(&[(0, 1), (1, 1), (2, 1)], 2).is_empty());
-        assert_eq!(found(&[(0, 1), (1000, 1), (3000, 2), (5100, 1)], 2), [1, 2], "windows slide");
+        assert!(found(&[(0, 1), (1, 1), (2, 2), (3, 1)], 3).is_empty());
+        assert_eq!(found(&[(0, 1), (1000, 1), (1500, 3), (3000, 2), (5100, 1)], 3), [1, 2, 3], "windows slide");
     }
 }
