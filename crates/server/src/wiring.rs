@@ -19,7 +19,7 @@ use muster_worker::pace::Pace;
 use muster_worker::plan::PlanOptions;
 use muster_worker::worker::{Worker, WorkerOptions, WorkerPorts};
 use secrecy::SecretSlice;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the API works with.
@@ -91,11 +91,18 @@ pub struct WorkerSettings {
     pub keep_events: Option<i32>,
 }
 
-/// A worker over PostgreSQL and SMTP, and the transport it sends through, to be closed after it has ended.
+/// Where in a state folder the journals of a database lie. Processes of several may share the folder, and what one says of its
+/// deliveries is nothing to another: their numbers are the same.
+fn journals_of(state_dir: &Path, database: &str) -> PathBuf {
+    state_dir.join("databases").join(database)
+}
+
+/// A worker over PostgreSQL and SMTP, and the transport it sends through, to be closed after it has ended. `database` is the
+/// [identity](PgStore::identity) of the store's.
 ///
 /// # Errors
 /// When the journal cannot be opened, or a file that the mail server's settings name cannot be read.
-pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport)> {
+pub fn worker(settings: WorkerSettings, database: &str) -> anyhow::Result<(Worker, SmtpTransport)> {
     let WorkerSettings {
         store,
         secret,
@@ -109,8 +116,9 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
     } = settings;
     let limits = DeliverLimits::for_sessions(smtp.sessions);
     let transport = SmtpTransport::new(smtp).context("the mail server's settings cannot be used")?;
+    let journals = journals_of(&state_dir, database);
     let journal =
-        FileJournal::open(&state_dir).with_context(|| format!("no journal can be kept in {}", state_dir.display()))?;
+        FileJournal::open(&journals).with_context(|| format!("no journal can be kept in {}", journals.display()))?;
     let store = Arc::new(store);
     let desk = Desk {
         templates: Arc::new(MinijinjaTemplates::new()),
@@ -133,7 +141,7 @@ pub fn worker(settings: WorkerSettings) -> anyhow::Result<(Worker, SmtpTransport
         },
         reaper: store.clone(),
         events: store,
-        archive: Arc::new(FileJournalArchive::new(&state_dir)),
+        archive: Arc::new(FileJournalArchive::new(&journals)),
     };
     #[cfg(feature = "fault-injection")]
     let ports = crate::faults::around(ports);

@@ -78,7 +78,7 @@ class Cell:
     def judged(self, on):
         on.stop_workers()
         report = checker.check(on.sink_log, on.orders.path, on.postgres.url(on.database))
-        left = list((on.folder / "state/journal").glob("*")) if (on.folder / "state/journal").exists() else []
+        left = list((on.folder / "state").glob("databases/*/journal/*"))
         report.check("I-TRANS", TRANS, on.unknown_steps())
         report.check("journals", "workers that end in order leave none", [str(path) for path in left])
         return report

@@ -169,7 +169,7 @@ impl Worker {
         }
         let reaped = if grace.is_over() { reap(&*self.ports.reaper, policy).await? } else { ReapReport::default() };
         guard(&*self.ports.store, &*self.ports.queue).await?;
-        if found || reaped.returned > 0 || reaped.in_doubt > 0 {
+        if found || reaped.returned > 0 || !reaped.doubts.is_empty() {
             self.delivering.give();
             self.planning.give();
         }

@@ -1,4 +1,4 @@
-//! [`Readiness`] over PostgreSQL.
+//! [`Readiness`] over PostgreSQL, and which database it is.
 
 use super::PgStore;
 use super::error::StoreErrorExt;
@@ -9,6 +9,12 @@ use diesel_async::RunQueryDsl;
 use muster_domain::ports::readiness::{NotReady, Readiness};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::HashSet;
+
+#[derive(diesel::QueryableByName)]
+struct Identity {
+    #[diesel(sql_type = Text)]
+    identity: String,
+}
 
 #[derive(diesel::QueryableByName)]
 struct Applied {
@@ -30,6 +36,26 @@ impl Readiness for PgStore {
             0 => Ok(()),
             missing => Err(NotReady::MigrationsMissing { missing }),
         }
+    }
+}
+
+impl PgStore {
+    /// Which database this is: its cluster's name for itself, kept through restarts and failover, and the database's number there. Not
+    /// that of a copy by `pg_dump`, nor of one that was dropped and made anew.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn identity(&self) -> StoreResult<String> {
+        let mut tx = self.scheduler().await?;
+        let identity: Identity = diesel::sql_query(
+            "SELECT format('%s-%s', system_identifier, oid) AS identity FROM pg_control_system(), pg_database \
+             WHERE datname = current_database()",
+        )
+        .get_result(&mut *tx)
+        .await
+        .store()?;
+        tx.commit().await?;
+        Ok(identity.identity)
     }
 }
 

@@ -31,8 +31,10 @@ pub(crate) enum Patience {
     Delivery,
 }
 
-/// What a connection is told once: the patience of requests.
-pub(super) const SESSION: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+/// What a connection is told once: the patience of requests, and the isolation on which every barrier here builds. A statement after a
+/// lock has to see what was committed before the lock was had, whatever the database's or the role's own setting is.
+pub(super) const SESSION: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; \
+    SET default_transaction_isolation = 'read committed'";
 
 impl Role {
     /// What opens the transaction, in one round trip. Numbers only: nothing here needs quoting.

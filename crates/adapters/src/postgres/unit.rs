@@ -285,6 +285,29 @@ mod tests {
         commit(idle).await.unwrap();
     }
 
+    #[tokio::test]
+    async fn a_statement_sees_what_was_committed_before_it_whatever_the_database_is_set_to() {
+        let database = TestDatabase::create().await;
+        let set = "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END$$";
+        database.run_sql(set).await;
+        let store = PgStore::new(database.url(), PoolOptions { max_size: 1, wait: Duration::from_secs(10) }).unwrap();
+        for role in [Role::App(OF.tenant), Role::Reader(OF.tenant), Role::Scheduler] {
+            let mut unit = PgUnit::new(store.clone(), role, OF);
+            let raised = "DO $$BEGIN ASSERT current_setting('transaction_isolation') = 'read committed'; END$$";
+            unit.conn().await.unwrap().batch_execute(raised).await.unwrap();
+            commit(unit).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_tells_which_it_is() {
+        let ((_one, first), (_other, second)) = (store().await, store().await);
+        let identity = first.identity().await.unwrap();
+        assert_eq!(first.identity().await.unwrap(), identity);
+        assert_ne!(second.identity().await.unwrap(), identity, "of the same cluster");
+        assert!(identity.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'), "the name of a folder: {identity}");
+    }
+
     /// Ends every other session, while this thread looks at none of its connections.
     fn end_sessions_unseen(database: &TestDatabase) {
         let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \

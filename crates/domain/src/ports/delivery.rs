@@ -200,8 +200,10 @@ pub trait DeliveryStore: Send + Sync {
 pub struct ReapReport {
     /// Claims that ran out, pending again.
     pub returned: usize,
-    /// Sends that ran out, in doubt or sent once more.
-    pub in_doubt: usize,
+    /// Sends that ran out of which nothing was heard, each with its doubt: in doubt now, or to be sent once more.
+    pub doubts: Vec<Finished>,
+    /// What became of all sends that ran out.
+    pub recorded: RecordReport,
     /// Campaigns in which enrollments closed.
     pub closed: Vec<CampaignKey>,
 }
@@ -211,6 +213,6 @@ pub struct ReapReport {
 #[async_trait]
 pub trait Reaper: Send + Sync {
     /// Returns expired claims to the pending and turns expired sends into sends in doubt. Touches nothing whose lease
-    /// runs, and nothing that ended.
+    /// runs, and nothing that ended. What storage refuses of one campaign does not stop the others; an error means that it is away.
     async fn reap(&self, policy: &RetryPolicy) -> StoreResult<ReapReport>;
 }

@@ -205,7 +205,8 @@ async fn up(config: &UpConfig, url: &SecretString, database: &str, stop: &Cancel
         postal_address: config.postal_address,
         keep_events: config.keep_events,
         do_not_track: config.do_not_track,
-    })?;
+    })
+    .await?;
     let key = kept_key::kept_or_made(folder, local.as_str(), whole.store(), WORKSPACE).await?;
     say(Welcome { base: local.as_str(), key: key.expose_secret(), mail: &mail, database, lapse });
     let outcome = tokio::select! {

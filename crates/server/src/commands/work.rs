@@ -128,7 +128,7 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
     if !database::wait_until_ready(&store, &stop).await {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut engine = Engine::start(WorkerSettings {
+    let starting = Engine::start(WorkerSettings {
         store,
         secret: config.secret_key.to_secret(),
         previous_secrets: config.previous_keys.iter().map(SecretKey::to_secret).collect(),
@@ -138,7 +138,9 @@ pub async fn run(args: &WorkArgs) -> anyhow::Result<ExitCode> {
         state_dir: folder.to_owned(),
         postal_address: args.launch.postal_address(),
         keep_events: config.keep_events,
-    })?;
+    });
+    let Some(engine) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let mut engine = engine?;
     tracing::info!(target: "muster", "working");
     tokio::select! {
         () = stop.cancelled() => {}

@@ -95,7 +95,8 @@ impl<'a> Demo<'a> {
             smtp: mail.config()?,
             state_dir: folder,
             postal_address: PostalAddressRule::Required,
-        })?;
+        })
+        .await?;
         let outcome = {
             let story = self.tell(public_url.as_str(), &whole, &mail);
             tokio::select! {

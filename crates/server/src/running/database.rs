@@ -1,8 +1,9 @@
 //! Waiting for a database that is not there yet, or not migrated yet.
 
 use anyhow::Context;
-use muster_adapters::postgres::{MigrateError, MigrateReport, migrate};
+use muster_adapters::postgres::{MigrateError, MigrateReport, PgStore, migrate};
 use muster_domain::ports::readiness::{NotReady, Readiness};
+use muster_domain::ports::store::StoreError;
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,20 @@ pub async fn wait_until_ready(database: &dyn Readiness, end: &CancellationToken)
         }
         if end.run_until_cancelled(tokio::time::sleep(ASK_EVERY)).await.is_none() {
             return false;
+        }
+    }
+}
+
+/// Which database this is, as soon as it says so.
+///
+/// # Errors
+/// When it refuses to say.
+pub async fn identity(store: &PgStore) -> anyhow::Result<String> {
+    loop {
+        match store.identity().await {
+            Ok(identity) => return Ok(identity),
+            Err(StoreError::Unavailable(_) | StoreError::Conflict) => tokio::time::sleep(ASK_EVERY).await,
+            Err(error) => return Err(error).context("the database does not say which it is"),
         }
     }
 }

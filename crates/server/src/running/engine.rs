@@ -1,5 +1,6 @@
 //! The worker, as a part of the process.
 
+use super::database;
 use crate::wiring::{WorkerSettings, worker};
 use muster_adapters::smtp::SmtpTransport;
 use tokio::task::JoinHandle;
@@ -13,12 +14,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Works from now on.
+    /// Works from now on; waits for the database, should it be away.
     ///
     /// # Errors
     /// When its journal cannot be opened, or the mail server's settings cannot be used.
-    pub fn start(settings: WorkerSettings) -> anyhow::Result<Self> {
-        let (worker, transport) = worker(settings)?;
+    pub async fn start(settings: WorkerSettings) -> anyhow::Result<Self> {
+        let database = database::identity(&settings.store).await?;
+        let (worker, transport) = worker(settings, &database)?;
         let end = CancellationToken::new();
         Ok(Self { transport, running: tokio::spawn(worker.run(end.clone())), end })
     }

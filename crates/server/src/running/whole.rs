@@ -51,7 +51,7 @@ impl Whole {
     ///
     /// # Errors
     /// When something cannot be had that the settings name.
-    pub fn start(settings: WholeSettings<'_>) -> anyhow::Result<Self> {
+    pub async fn start(settings: WholeSettings<'_>) -> anyhow::Result<Self> {
         let WholeSettings {
             database_url,
             listener,
@@ -89,7 +89,8 @@ impl Whole {
             state_dir: state_dir.to_owned(),
             postal_address,
             keep_events,
-        })?;
+        })
+        .await?;
         Ok(Self { store, api, engine })
     }
 

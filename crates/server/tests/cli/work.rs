@@ -1,12 +1,17 @@
 //! `muster work`, as many as one likes, beside one `muster serve`.
 
 use crate::program::{Program, muster, text};
+use muster_adapters::journal::FileJournal;
+use muster_adapters::postgres::{PgStore, PoolOptions};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, Epoch};
+use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
+use muster_domain::ports::transport::{Journal, Phase};
 use muster_server::catcher::{Catcher, CatcherOptions};
 use muster_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -123,8 +128,45 @@ async fn two_workers_share_a_campaign_and_nobody_gets_it_twice() {
         worker.signal("TERM");
         assert_eq!(worker.wait().code(), Some(0), "{}", worker.log());
     }
-    let journals = state.path().join("journal").read_dir().expect("journals").count();
+    let databases: Vec<_> = state.path().join("databases").read_dir().expect("databases").map(Result::unwrap).collect();
+    assert_eq!(databases.len(), 1, "of one database");
+    let journals = databases[0].path().join("journal").read_dir().expect("journals").count();
     assert_eq!(journals, 0, "a worker that ends in order leaves no journal");
+}
+
+/// A journal as a killed worker of that database leaves it.
+async fn abandoned_journal(state: &Path, database: &TestDatabase) -> PathBuf {
+    let store = PgStore::new(database.url(), PoolOptions::default()).expect("a store");
+    let folder = state.join("databases").join(store.identity().await.expect("a name"));
+    let journal = FileJournal::open(&folder).expect("a journal");
+    let (tenant, campaign, contact) = (TenantNo(1), CampaignNo(1), ContactNo(1));
+    let key = DeliveryKey { tenant, campaign, contact, step: StepNo(1), pass: Pass(1) };
+    journal.record(Attempt { key, epoch: Epoch(1) }, &Phase::Begun).expect("a record");
+    drop(journal);
+    let files: Vec<_> =
+        folder.join("journal").read_dir().expect("journals").map(|file| file.expect("a file")).collect();
+    assert_eq!(files.len(), 1, "it stays, since something is open in it");
+    files[0].path()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_reads_no_journal_of_another_database() {
+    muster_server::crypto::install_provider();
+    let (database, other) = (TestDatabase::create().await, TestDatabase::create().await);
+    let catcher = Catcher::start(CatcherOptions::default()).await.expect("a catcher");
+    let state = tempfile::tempdir().expect("a folder");
+    let ours = abandoned_journal(state.path(), &database).await;
+    let theirs = abandoned_journal(state.path(), &other).await;
+    let installation = Installation { database: &database, catcher: &catcher, state: state.path() };
+    let mut worker = installation.start(&["work"]);
+    let give_up = Instant::now() + crate::program::PATIENCE;
+    while ours.exists() {
+        assert!(Instant::now() < give_up, "{}", worker.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    worker.signal("TERM");
+    assert_eq!(worker.wait().code(), Some(0), "{}", worker.log());
+    assert!(theirs.exists());
 }
 
 /// What a worker serves at an address of its log, under that path.

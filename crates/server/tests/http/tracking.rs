@@ -104,6 +104,7 @@ async fn work(app: &TestApp, done: impl AsyncFn() -> bool) {
         bounce_domain: None,
         keep_events: None,
     })
+    .await
     .expect("a worker");
     let begun = Instant::now();
     while !done().await {

@@ -1,10 +1,11 @@
 //! Settling what dead processes left in their journals, before their leases run out.
 
+use crate::fault::storage_is_away;
 use crate::outcomes;
 use muster_domain::model::delivery::{Attempt, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{DeliveryStore, Finished, RecordReport};
-use muster_domain::ports::store::StoreError;
+use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::ports::transport::{JournalArchive, Orphan, Phase};
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub enum AdoptError {
     /// The journal cannot be read or deleted.
     #[error("a journal cannot be adopted")]
     Journal(#[from] std::io::Error),
-    /// The database did not take what it says.
+    /// The database is away.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -24,6 +25,8 @@ pub enum AdoptError {
 pub struct AdoptReport {
     /// Journals settled.
     pub journals: usize,
+    /// Journals of which the database refused something.
+    pub kept: usize,
     /// Attempts in them.
     pub orphans: usize,
     /// What became of these.
@@ -34,31 +37,64 @@ pub struct AdoptReport {
 
 /// Adopts every journal that nobody holds. An attempt that never came to the final dot is pending again; one whose reply
 /// was read ends as it said; only one between the two is in doubt. Journals are deleted after all of that is in the
-/// database; doing it twice changes nothing.
+/// database; doing it twice changes nothing. One of which the database refuses something is kept for the next round, and stops neither
+/// other journals nor what is done after them.
 pub async fn adopt(
     archive: &dyn JournalArchive,
     store: &dyn DeliveryStore,
     policy: &RetryPolicy,
 ) -> Result<AdoptReport, AdoptError> {
     let mut report = AdoptReport::default();
+    // Held until the end of the round, or they would be adopted again at once.
+    let mut refused = Vec::new();
     while let Some(journal) = archive.adopt().await? {
         let orphans = journal.orphans();
+        let mut settled = true;
         for (campaign, estate) in sort(&orphans) {
-            let mut recorded = store.give_back(campaign, &estate.unsent).await?;
-            recorded.add(store.record(campaign, &estate.finished, policy).await?);
-            outcomes::tell_doubts(&estate.finished);
-            outcomes::count(recorded);
-            report.recorded.add(recorded);
-            if recorded.closed > 0 {
-                report.closed.push(campaign);
+            match settle(store, campaign, &estate, policy).await {
+                Ok(recorded) => report.add(campaign, recorded),
+                Err(error) if storage_is_away(&error) => return Err(error.into()),
+                Err(error) => {
+                    settled = false;
+                    let (tenant, campaign) = (campaign.tenant.0, campaign.campaign.0);
+                    tracing::error!(tenant, campaign, %error, "what a journal says of a campaign cannot be stored; it is kept");
+                }
             }
+        }
+        if !settled {
+            refused.push(journal);
+            continue;
         }
         journal.discard()?;
         report.journals += 1;
         report.orphans += orphans.len();
         tracing::info!(orphans = orphans.len(), "a journal was adopted");
     }
+    report.kept = refused.len();
     Ok(report)
+}
+
+/// Stores what a journal says of one campaign.
+async fn settle(
+    store: &dyn DeliveryStore,
+    campaign: CampaignKey,
+    estate: &Estate,
+    policy: &RetryPolicy,
+) -> StoreResult<RecordReport> {
+    let mut recorded = store.give_back(campaign, &estate.unsent).await?;
+    recorded.add(store.record(campaign, &estate.finished, policy).await?);
+    outcomes::tell_doubts(&estate.finished);
+    outcomes::count(recorded);
+    Ok(recorded)
+}
+
+impl AdoptReport {
+    fn add(&mut self, campaign: CampaignKey, recorded: RecordReport) {
+        self.recorded.add(recorded);
+        if recorded.closed > 0 {
+            self.closed.push(campaign);
+        }
+    }
 }
 
 /// What was left of one campaign.
@@ -89,7 +125,7 @@ fn sort(orphans: &[Orphan]) -> BTreeMap<CampaignKey, Estate> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::outcomes::tests::{heard, says_doubt};
     use muster_domain::model::delivery::{DeliveryKey, Epoch};
@@ -99,7 +135,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    fn attempt(contact: i64) -> Attempt {
+    pub(in crate::housekeeping) fn attempt(contact: i64) -> Attempt {
         let key = DeliveryKey {
             tenant: TenantNo(1),
             campaign: CampaignNo(2),
@@ -160,9 +196,32 @@ mod tests {
     async fn a_journal_is_kept_until_the_database_has_it() {
         let discarded = Arc::default();
         let mut store = MockDeliveryStore::new();
-        store.expect_give_back().returning(|_, _| Err(StoreError::Conflict));
+        store.expect_give_back().returning(|_, _| Err(StoreError::Unavailable("away".into())));
         let error = adopt(&archive(&discarded), &store, &RetryPolicy::default()).await.unwrap_err();
-        assert!(matches!(error, AdoptError::Store(StoreError::Conflict)));
+        assert!(matches!(error, AdoptError::Store(StoreError::Unavailable(_))));
         assert!(!discarded.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_is_refused_is_kept_and_stops_no_other() {
+        let (first, second) = (Arc::default(), Arc::default());
+        let journals = [archive(&first), archive(&second)];
+        let mut archive = MockJournalArchive::new();
+        let mut left = Vec::new();
+        for journal in journals {
+            left.push(journal.adopt().await.unwrap());
+        }
+        let mut left = left.into_iter();
+        archive.expect_adopt().returning(move || Ok(left.next().flatten()));
+        let mut store = MockDeliveryStore::new();
+        let mut refusals = [StoreError::Internal("no such campaign".into())].into_iter();
+        store
+            .expect_give_back()
+            .times(2)
+            .returning(move |_, _| refusals.next().map_or(Ok(RecordReport::default()), Err));
+        store.expect_record().once().returning(|_, _, _| Ok(RecordReport::default()));
+        let report = adopt(&archive, &store, &RetryPolicy::default()).await.unwrap();
+        assert_eq!((report.journals, report.kept), (1, 1));
+        assert!(!first.load(Ordering::SeqCst) && second.load(Ordering::SeqCst));
     }
 }

@@ -12,8 +12,8 @@ use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
 use muster_domain::model::delivery::{RetryPolicy, SendOutcome};
 use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
-use muster_domain::ports::delivery::{ReapReport, Reaper};
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::delivery::{Finished, ReapReport, Reaper};
+use muster_domain::ports::store::{StoreError, StoreResult};
 
 #[derive(QueryableByName)]
 struct ExpiredRow {
@@ -28,15 +28,32 @@ impl Reaper for PgStore {
     async fn reap(&self, policy: &RetryPolicy) -> StoreResult<ReapReport> {
         let mut report = ReapReport::default();
         for key in expired(self).await? {
-            report.returned += return_claims(self, key).await?;
-            let (in_doubt, closed) = doubt_sends(self, key, policy).await?;
-            report.in_doubt += in_doubt;
-            if closed > 0 {
-                report.closed.push(key);
+            match reap_campaign(self, key, policy, &mut report).await {
+                // Somebody else was at it; the next round looks again.
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(tenant = key.tenant.0, campaign = key.campaign.0, %error, "leases of a campaign ran out and cannot be put right");
+                }
             }
         }
         Ok(report)
     }
+}
+
+async fn reap_campaign(
+    store: &PgStore,
+    key: CampaignKey,
+    policy: &RetryPolicy,
+    report: &mut ReapReport,
+) -> StoreResult<()> {
+    report.returned += return_claims(store, key).await?;
+    let closed = report.recorded.closed;
+    let doubted = doubt_sends(store, key, policy, report).await;
+    if report.recorded.closed > closed {
+        report.closed.push(key);
+    }
+    doubted
 }
 
 async fn expired(store: &PgStore) -> StoreResult<Vec<CampaignKey>> {
@@ -66,19 +83,22 @@ async fn return_claims(store: &PgStore, key: CampaignKey) -> StoreResult<usize> 
     Ok(returned)
 }
 
-/// How many were in doubt, and how many enrollments closed.
-async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) -> StoreResult<(usize, i64)> {
+async fn doubt_sends(
+    store: &PgStore,
+    key: CampaignKey,
+    policy: &RetryPolicy,
+    report: &mut ReapReport,
+) -> StoreResult<()> {
     let outcome = SendOutcome::InDoubt { reason: "its worker was not heard of any more".to_owned() };
-    let (mut in_doubt, mut closed) = (0, 0);
     loop {
         let mut tx = open(store, key.tenant).await?;
         let expired = rows::lock_expired_sends(&tx, key).await?;
         if expired.is_empty() {
-            tx.rollback().await?;
-            return Ok((in_doubt, closed));
+            return tx.rollback().await;
         }
         let heard = heard(&mut tx, key.tenant, expired.iter().map(|row| row.attempt(key).key)).await?;
-        in_doubt += expired.len() - heard.len();
+        let attempts = expired.iter().map(|row| row.attempt(key)).filter(|attempt| !heard.contains(&attempt.key));
+        let doubts: Vec<_> = attempts.map(|attempt| Finished { attempt, outcome: outcome.clone() }).collect();
         let terms = Terms::read(&mut tx, key).await?;
         let arrived = arrived();
         let of = |row: OutboxRow| {
@@ -86,7 +106,9 @@ async fn doubt_sends(store: &PgStore, key: CampaignKey, policy: &RetryPolicy) ->
             Verdict::of(row, outcome, policy, terms)
         };
         let verdicts = expired.into_iter().map(of).collect();
-        closed += apply(&mut tx, key, verdicts, terms).await?.closed;
+        let recorded = apply(&mut tx, key, verdicts, terms).await?;
         tx.commit().await?;
+        report.recorded.add(recorded);
+        report.doubts.extend(doubts);
     }
 }

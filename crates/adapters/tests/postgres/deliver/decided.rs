@@ -235,7 +235,7 @@ async fn an_answer_that_comes_late_keeps_a_second_mail_from_going_out() {
     let store = queue.store();
     let attempts = begun(&store, queue.key, 1).await;
     expire_leases(&queue).await;
-    assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().in_doubt, 1);
+    assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().doubts.len(), 1);
     assert!(resolve(&queue, &store, attempts[0].key, Resolution::Resend).await);
     assert_eq!(record(&store, queue.key, &attempts, &sent()).await.sent, 1, "it was accepted after all");
     assert_eq!((queue.queued('p').await, queue.messages('s').await), (0, 1));

@@ -22,7 +22,7 @@ async fn in_doubt_by_lease(steps: i16) -> (MailQueue, PgStore, Vec<Attempt>) {
     let store = queue.store();
     let attempts = begun(&store, queue.key, 1).await;
     expire_leases(&queue).await;
-    assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().in_doubt, 1);
+    assert_eq!(store.reap(&RetryPolicy::default()).await.unwrap().doubts.len(), 1);
     (queue, store, attempts)
 }
 

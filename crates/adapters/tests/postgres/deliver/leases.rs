@@ -15,12 +15,32 @@ async fn expired_claims_are_pending_again_and_expired_sends_are_in_doubt() {
     claim(&store, queue.key, 1).await;
     let before = queue.snapshot().await;
     let report = store.reap(&RetryPolicy::default()).await.unwrap();
-    assert_eq!((report.returned, report.in_doubt), (0, 0), "leases run");
+    assert_eq!((report.returned, report.doubts.len()), (0, 0), "leases run");
     assert_eq!(queue.snapshot().await, before);
     expire_leases(&queue).await;
     let report = store.reap(&RetryPolicy::default()).await.unwrap();
-    assert_eq!((report.returned, report.in_doubt, report.closed.as_slice()), (1, 2, [queue.key].as_slice()));
+    assert_eq!((report.returned, report.doubts.len(), report.closed.as_slice()), (1, 2, [queue.key].as_slice()));
     assert_eq!((queue.queued('p').await, queue.messages('d').await), (2, 2));
+    queue.assert_books().await;
+}
+
+#[tokio::test]
+async fn a_campaign_that_cannot_be_put_right_keeps_no_other_from_it() {
+    let queue = MailQueue::of(2).await;
+    let store = queue.store();
+    let others = queue.add(QueuePlan { contacts: 2, ..QueuePlan::default() }).await;
+    begun(&store, queue.key, 2).await;
+    begun(&store, others, 2).await;
+    expire_leases(&queue).await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'broken'; END$$";
+    queue.run(refuse).await;
+    let on = format!("BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.campaign_no = {})", queue.key.campaign.0);
+    queue.run(&format!("CREATE TRIGGER refuse {on} EXECUTE FUNCTION refuse()")).await;
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.doubts.len(), report.recorded.in_doubt, report.closed), (2, 2, vec![others]));
+    queue.run("DROP TRIGGER refuse ON messages").await;
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.doubts.len(), report.closed), (2, vec![queue.key]));
     queue.assert_books().await;
 }
 
@@ -31,7 +51,8 @@ async fn expired_sends_are_queued_once_more_where_that_is_wanted() {
     let store = queue.store();
     let attempts = begun(&store, queue.key, 1).await;
     expire_leases(&queue).await;
-    store.reap(&RetryPolicy::default()).await.unwrap();
+    let report = store.reap(&RetryPolicy::default()).await.unwrap();
+    assert_eq!((report.doubts.len(), report.recorded.in_doubt, report.recorded.again), (1, 0, 1));
     assert_eq!((queue.queued('p').await, queue.messages('d').await), (1, 0));
     // It had arrived, says the worker that was given up: no second copy then.
     assert_eq!(record(&store, queue.key, &attempts, &sent()).await.sent, 1);
@@ -49,7 +70,7 @@ async fn a_renewed_lease_does_not_run_out() {
     expire_leases(&queue).await;
     store.renew(&[sending, claimed].concat()).await.unwrap();
     let report = store.reap(&RetryPolicy::default()).await.unwrap();
-    assert_eq!((report.returned, report.in_doubt), (1, 0));
+    assert_eq!((report.returned, report.doubts.len()), (1, 0));
     let left = queue
         .number("SELECT min(extract(epoch FROM lease_until - clock_timestamp())) FROM outbox WHERE state <> 'p'")
         .await;
