@@ -92,6 +92,7 @@ fn suppressions() -> impl HttpServiceFactory + OpenApiFactory {
         .service(suppressions::suppress_address::suppress_address)
         .service(suppressions::list_suppressions::list_suppressions)
         .service(suppressions::lift_suppression::lift_suppression_by_email)
+        .service(suppressions::get_suppression::get_suppression)
         .service(suppressions::lift_suppression::lift_suppression)
 }
 
@@ -110,6 +111,7 @@ fn campaigns() -> impl HttpServiceFactory + OpenApiFactory {
         .service(steps::get_steps::get_steps)
         .service(steps::replace_steps::replace_steps)
         .service(steps::add_step::add_step)
+        .service(steps::get_step::get_step)
         .service(steps::change_step::change_step)
         .service(steps::remove_step::remove_step)
         .service(lifecycle::launch_campaign::launch_campaign)

@@ -43,6 +43,10 @@ fn parse(text: &str) -> Option<Option<i32>> {
     if text == "*" {
         return Some(None);
     }
+    // A tag has quotes (RFC 9110 section 8.8.3), but the version as it stands in the body cannot be taken for anything else.
+    if let Some(version) = text.parse().ok().filter(|version: &i32| version.to_string() == text) {
+        return Some(Some(version));
+    }
     let (weak, tag) = text.strip_prefix("W/").map_or((false, text), |tag| (true, tag));
     let inner = tag.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('"') || inner.contains(|c: char| c.is_control() || c == ' ') {
@@ -60,6 +64,7 @@ mod tests {
     fn a_version_is_read_as_the_etag_gave_it() {
         assert_eq!(parse("\"3\""), Some(Some(3)));
         assert_eq!(parse("*"), Some(None));
+        assert_eq!(parse("3"), Some(Some(3)), "as the body has it");
     }
 
     #[test]
@@ -71,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_malformed() {
-        for text in ["", "3", "\"3", "\"1\", \"2\"", "\"a b\""] {
+        for text in ["", "3 4", "03", "\"3", "\"1\", \"2\"", "\"a b\""] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

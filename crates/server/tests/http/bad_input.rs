@@ -535,6 +535,8 @@ async fn bad_actions_and_ranges_are_named() {
         ("startDate=2026-02-30&endDate=2026-03-01", "/startDate"),
         ("startDate=1.1.2026&endDate=2026-01-01", "/startDate"),
         ("startDate=2026-1-1&endDate=2026-01-01", "/startDate"),
+        ("startDate=-9999-01-01&endDate=-9999-01-02", "/startDate"),
+        ("startDate=%2B12026-01-01&endDate=2026-01-01", "/startDate"),
         ("startDate=0001-01-01&endDate=9999-12-31", "/"),
         ("startDate=2026-01-01&endDate=2026-01-02&timezone=Mars", "/timezone"),
         ("startDate=2026-01-01&endDate=2026-01-02&startDate=2026-01-01", "/startDate"),
@@ -733,11 +735,11 @@ async fn bad_headers_are_refused() {
     let own = Fixture::of(&app).await;
     remember(&app).await;
     let draft = format!("/api/campaigns/{}", own.draft);
-    for tag in ["3", "\"1\", \"2\"", "\"1", "x", "W/1"] {
+    for tag in ["03", "\"1\", \"2\"", "\"1", "x", "W/1"] {
         let request = app.request(Method::PATCH, &draft).header("If-Match", tag).json(&json!({"name": "New"}));
         assert_names(&app.send(request).await, "/If-Match");
     }
-    for tag in ["\"99\"", "\"x\"", "W/\"1\"", "\"0\"", "\"-1\"", "\"99999999999999999999\""] {
+    for tag in ["99", "\"99\"", "\"x\"", "W/\"1\"", "\"0\"", "\"-1\"", "\"99999999999999999999\""] {
         for (method, path, body) in [
             (Method::PATCH, draft.clone(), json!({"name": "New"})),
             (Method::DELETE, draft.clone(), json!(null)),

@@ -247,7 +247,8 @@ async fn a_stale_if_match_changes_nothing() {
     let put = app.send(with(Method::PUT, &steps, "\"2\"").json(&none)).await;
     put.assert_status(200);
     assert_eq!(put.header("etag"), "\"3\"");
-    app.send(with(Method::DELETE, &at, "\"3\"")).await.assert_status(204);
+    app.send(with(Method::DELETE, &at, "2")).await.assert_problem(412, "version_mismatch");
+    app.send(with(Method::DELETE, &at, "3")).await.assert_status(204);
     app.get(&at).await.assert_problem(404, "not_found");
 }
 

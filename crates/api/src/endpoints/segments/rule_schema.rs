@@ -26,7 +26,7 @@ impl PartialSchema for RuleSchema {
             .item(comparison())
             .item(group("all", "Every one holds; none at all holds too.", list()))
             .item(group("any", "At least one holds.", list()))
-            .item(group("not", "It does not hold.", itself()))
+            .item(group("not", "It does not hold; of a list, none does.", one_or_list()))
             .examples([json!({"all": [
                 {"field": "country", "op": "eq", "value": "DE"},
                 {"any": [
@@ -47,6 +47,14 @@ fn itself() -> RefOr<Schema> {
 
 fn list() -> RefOr<Schema> {
     ArrayBuilder::new().items(itself()).max_items(Some(MAX_COMPARISONS)).build().into()
+}
+
+fn some() -> RefOr<Schema> {
+    ArrayBuilder::new().items(itself()).min_items(Some(1)).max_items(Some(MAX_COMPARISONS)).build().into()
+}
+
+fn one_or_list() -> RefOr<Schema> {
+    Schema::OneOf(OneOfBuilder::new().item(itself()).item(some()).build()).into()
 }
 
 fn group(name: &str, description: &str, of: RefOr<Schema>) -> ObjectBuilder {

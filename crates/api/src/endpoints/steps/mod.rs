@@ -3,6 +3,7 @@
 pub(crate) mod add_step;
 pub(crate) mod change_step;
 mod fields;
+pub(crate) mod get_step;
 pub(crate) mod get_steps;
 pub(crate) mod remove_step;
 pub(crate) mod replace_steps;

@@ -34,6 +34,8 @@ pub struct ContactEdit {
     pub tags: TagEdit,
     /// The lead score.
     pub lead_score: Option<i32>,
+    /// Removes all custom fields that there are, before any is set.
+    pub without_custom_fields: bool,
     /// Custom fields; `None` removes one.
     pub custom_fields: BTreeMap<String, Option<FieldValue>>,
 }
@@ -72,6 +74,7 @@ impl ContactEdit {
                 }
                 problems.into_result()?;
             }
+            ("customFields", Value::Null) => self.without_custom_fields = true,
             ("customFields", _) => return Err(wrong_type("must be an object of strings, numbers and booleans")),
             (field, value) => {
                 let Some(field) = TEXT_FIELDS.into_iter().find(|name| *name == field) else {
@@ -175,6 +178,10 @@ impl ContactEdit {
             changed |= facts.lead_score != score;
             facts.lead_score = score;
         }
+        if self.without_custom_fields {
+            changed |= !facts.custom_fields.is_empty();
+            facts.custom_fields.clear();
+        }
         for (name, value) in &self.custom_fields {
             changed |= put(&mut facts.custom_fields, name, value.as_ref());
         }
@@ -191,7 +198,8 @@ impl ContactEdit {
         if tags > MAX_TAGS {
             problems.add("/tags", "too_many", format!("a contact has at most {MAX_TAGS} tags"));
         }
-        let stay = facts.custom_fields.keys().filter(|name| !self.custom_fields.contains_key(*name)).count();
+        let stays = |name: &&String| !self.without_custom_fields && !self.custom_fields.contains_key(*name);
+        let stay = facts.custom_fields.keys().filter(stays).count();
         let set = self.custom_fields.values().flatten().count();
         if set > 0 && stay + set > MAX_CUSTOM_FIELDS {
             problems.add(
@@ -351,6 +359,11 @@ mod tests {
         assert_eq!(known.lead_score, 5);
         assert_eq!(known.custom_fields.keys().collect::<Vec<_>>(), ["seats", "vip"]);
         assert_eq!(change.apply(&mut email, &mut known), Ok(false), "the same again changes nothing");
+        let bare = edit(&json!({"customFields": null})).unwrap();
+        for changed in [true, false] {
+            assert_eq!(bare.apply(&mut email, &mut known), Ok(changed));
+            assert!(known.custom_fields.is_empty());
+        }
     }
 
     #[test]

@@ -45,7 +45,13 @@ impl Parser {
             ["all"] => Some(Rule::All { all: self.group(pointer, "all", map, depth)? }),
             ["any"] => Some(Rule::Any { any: self.group(pointer, "any", map, depth)? }),
             ["not"] => {
-                let not = self.rule(&format!("{pointer}/not"), map.get("not")?, depth + 1)?;
+                let not = match map.get("not")? {
+                    Value::Array(none) if none.is_empty() => {
+                        return self.refuse(&format!("{pointer}/not"), "required", "a rule, or a list with some");
+                    }
+                    Value::Array(_) => Rule::Any { any: self.group(pointer, "not", map, depth + 1)? },
+                    one => self.rule(&format!("{pointer}/not"), one, depth + 1)?,
+                };
                 Some(Rule::Not { not: Box::new(not) })
             }
             [] => self.refuse(pointer, "required", "a rule has all, any or not, or field, op and value"),
@@ -124,6 +130,23 @@ mod tests {
         let rule = Rule::parse(&written).unwrap();
         assert_eq!(serde_json::to_value(&rule).unwrap(), written);
         assert_eq!(serde_json::from_value::<Rule>(written).unwrap(), rule);
+    }
+
+    #[test]
+    fn not_of_a_list_means_none_of_it() {
+        let [germans, vips] = [
+            json!({"field": "country", "op": "eq", "value": "DE"}),
+            json!({"field": "tags", "op": "contains", "value": "vip"}),
+        ];
+        let rule = Rule::parse(&json!({"not": [germans, vips]})).unwrap();
+        assert_eq!(serde_json::to_value(&rule).unwrap(), json!({"not": {"any": [germans, vips]}}));
+        assert_eq!(flaws(&json!({"not": [germans, 7]})), [("/not/1".to_owned(), "invalid_type".to_owned())]);
+        let mut deep = germans;
+        while Rule::parse(&json!({"not": [deep]})).is_ok() {
+            deep = json!({"not": [deep]});
+        }
+        let stored = serde_json::to_value(Rule::parse(&deep).unwrap()).unwrap();
+        assert!(Rule::parse(&stored).is_ok(), "as it is stored it is no deeper than may be");
     }
 
     #[test]
