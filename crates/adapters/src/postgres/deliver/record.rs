@@ -32,7 +32,8 @@ pub(super) async fn record(
         return Ok(RecordReport::default());
     }
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
-    let (mut tx, exits, locked) = lock_outcomes(store, key, &outcomes, policy).await?;
+    let (mut tx, exits, mut locked) = lock_outcomes(store, key, &outcomes, policy).await?;
+    look_again(&tx, key, &outcomes, &mut locked).await?;
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
@@ -84,6 +85,22 @@ async fn lock_outcomes(
     let attempts = attempts.as_slice();
     let (tx, locked) = open_asking(store, key.tenant, async move |conn| rows::lock(conn, key, attempts).await).await?;
     Ok((tx, Exits::default(), locked))
+}
+
+/// Who waited for an enrollment saw the outbox as it was before: what was queued meanwhile, because it is to begin again, is seen by a
+/// statement of its own only. Mostly everything was met, and nothing is asked.
+async fn look_again(
+    tx: &PgTx,
+    key: CampaignKey,
+    outcomes: &HashMap<Attempt, &SendOutcome>,
+    locked: &mut Vec<OutboxRow>,
+) -> StoreResult<()> {
+    let met: HashSet<Attempt> = locked.iter().map(|row| row.attempt(key)).collect();
+    let missed: Vec<&Attempt> = outcomes.keys().filter(|attempt| !met.contains(attempt)).collect();
+    if !missed.is_empty() {
+        locked.extend(rows::lock(tx, key, missed).await?);
+    }
+    Ok(())
 }
 
 pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {

@@ -2,12 +2,13 @@
 
 use super::{begun, expire_leases, failed, in_doubt, record, retry, sent};
 use muster_adapters::postgres::PgStore;
+use muster_domain::model::decision::{Evidence, Retriable};
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::enrollment::{ExitReason, Passage};
-use muster_domain::model::ids::{CampaignId, ContactId};
+use muster_domain::model::ids::{CampaignId, ContactId, UserId};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{DeliveryStore, Reaper};
-use muster_domain::ports::store::{StoreError, StoreResult, Tx, in_tx};
+use muster_domain::ports::store::{Store, StoreError, StoreResult, Tx, in_tx};
 use muster_domain::usecases::complete_campaign::{CompleteCampaign, complete_campaign};
 use muster_domain::usecases::erase_contact::{EraseContact, EraseContactError, erase_contact};
 use muster_domain::usecases::finish_campaign::{Finish, finish_campaign};
@@ -53,6 +54,24 @@ fn give_back(store: &PgStore, queue: &MailQueue, attempts: &[Attempt]) -> JoinHa
     tokio::spawn(async move {
         store.give_back(key, &attempts).await.unwrap();
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_is_heard_though_its_mail_is_begun_again_by_hand_at_this_moment() {
+    let (queue, store, attempts) = in_doubt_by_lease(1).await;
+    let mut by_hand = Store::begin(&store, queue.workspace).await.unwrap();
+    let campaign = by_hand.campaigns().find_for_update(campaign_id(&queue).await).await.unwrap().unwrap();
+    let now = by_hand.now().await.unwrap();
+    let evidence = Evidence::Hand(UserId(uuid::Uuid::nil()));
+    let queued = by_hand.deliveries().retry(&campaign, &[Retriable::InDoubt], evidence, now).await.unwrap();
+    assert_eq!(queued, 1);
+    let (recorder, key) = (store.clone(), queue.key);
+    let recording = tokio::spawn(async move { record(&recorder, key, &attempts, &sent()).await });
+    until_blocked(&queue, &recording).await;
+    by_hand.commit().await.unwrap();
+    assert_eq!(recording.await.unwrap().sent, 1);
+    assert_eq!((queue.queued('p').await, queue.messages('s').await), (0, 1), "no second copy");
+    queue.assert_books().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
