@@ -41,13 +41,13 @@ def rows(database, sql):
 class Attempt:
     """One conversation about one mail, from MAIL FROM to whatever ended it."""
 
-    __slots__ = ("begin", "last", "process", "sender", "to", "subject", "edition", "data", "dot", "accepted", "replied", "dropped",
+    __slots__ = ("begin", "last", "process", "sender", "to", "subject", "edition", "dot", "accepted", "replied", "dropped",
                  "followed", "rejected", "recipient_rejected", "message_id", "sha256", "link", "behind")
 
     def __init__(self, begin, sender, process):
         self.begin, self.last, self.sender, self.process = begin, begin, sender, process
         self.to = self.subject = self.edition = self.message_id = self.sha256 = self.link = None
-        self.data = self.dot = self.accepted = self.replied = self.dropped = False
+        self.dot = self.accepted = self.replied = self.dropped = False
         # Whether its connection said anything after it, so that its reply must have been read; and the refusals for good.
         self.followed = self.rejected = self.recipient_rejected = self.behind = False
 
@@ -94,8 +94,6 @@ def read_log(path):
                 attempt.last = decided
                 if verb == "Rcpt":
                     attempt.to = address(event["detail"])
-                elif verb == "Data":
-                    attempt.data = attempt.data or event["accepted"]
                 elif verb == "Unknown" and event["detail"] == "body":
                     # Hung up on in the middle of its body; the client may have written the dot before it noticed.
                     attempt.dropped = True
@@ -358,16 +356,17 @@ def check(log, orders, database):
     report.check("I-COUNT", "the books are what the rows count to", db.books())
     report.check("I-TENANT", "no row and no mail crosses a tenant", list(db.strangers()) + strangers)
 
-    started = [attempt for attempt in attempts if attempt.data or attempt.dot]
+    # RCPT and DATA may have been written with MAIL FROM: it is the message that makes a server accept anything.
+    started = [attempt for attempt in attempts if attempt.dot or attempt.dropped]
     pauses, begun_in_pause, bare = pause_windows(orders), [], []
     for attempt in attempts:
         for begin, end, strict in pauses.get(attempt.sender, ()):
             if begin < attempt.begin < end:
                 line = f"{attempt.sender} to {attempt.to}: {(attempt.begin - begin) / 1e6:.1f} ms after its pause was answered"
-                if attempt.data or attempt.dot:
+                if attempt.dot or attempt.dropped:
                     begun_in_pause.append(line)
                 elif not faults.between(attempt.begin - NEAR, attempt.begin + NEAR, faults.times):
-                    bare.append(line + " (MAIL FROM alone)")
+                    bare.append(line + " (and no message)")
     report.check("I-PAUSE", "nothing begins between a pause's answer and its resume", begun_in_pause + bare)
     for name, what in (("I-UNSUB", "unsubscribe"), ("I-DELETE", "erase")):
         since = {}

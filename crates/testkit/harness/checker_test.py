@@ -107,6 +107,15 @@ def violation(lines):
     lines.append({"at": 1, "verb": "Violation", "detail": "bare_lf: 1"})
 
 
+def begun_without_a_message(lines):
+    """After everything else MAIL, RCPT and DATA are written once more, and the connection is closed: when that was."""
+    first = attempt(lines, dots(lines)[0])
+    at = max(line.get("at", 0) for line in lines) + 10**15
+    lines += [dict(lines[n], connection=10_000, at=at + n, written=at + n) for n in first[:-1]]
+    lines.append({"verb": "Closed", "connection": 10_000, "at": at + len(lines), "detail": "", "accepted": True, "replied": False})
+    return at
+
+
 IN_LOG = {"a mail is accepted twice": ("I-DUP", accepted_twice), "a sent mail was not accepted": ("I-SENT", never_accepted),
           "a reply that did not go out is sent": ("I-UNK", no_answer), "a second attempt has another name": ("I-DUP'", other_name),
           "a mail goes to another tenant": ("I-TENANT", to_a_stranger), "a mail is of another edition": ("I-EDIT", other_edition),
@@ -159,6 +168,20 @@ def main():
         unanswered.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         wrong += judge("no reply, but a sign of the mail", None, log=unanswered, orders=answered)
         wrong += judge("no reply, and no sign of the mail", "I-UNK", log=unanswered)
+        lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+        at = begun_without_a_message(lines)
+        copy = on.folder / "begun.log"
+        copy.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        campaign = next(json.loads(line)["id"] for line in open(orders, encoding="utf-8"))
+        pause = {"what": "pause", "campaign": campaign, "called": at - 10, "answered": at - 1, "status": 200}
+        for name, red, faults in (("begins in a pause, goes no further", "I-PAUSE", []),
+                                  ("the same as its process was let go on", None, [fault({"at": at}, "continue")])):
+            noted = on.folder / "begun.jsonl"
+            shutil.copy(orders, noted)
+            with open(noted, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(order) + "\n" for order in [pause, *faults])
+            wrong += judge(name, red, log=copy, orders=noted)
+
         def judge_doubts(name, red, spoil, states, order=None):
             """The run as `spoil` leaves its log, with these recipients' mails in these states, and what an order says beside."""
             lines = [json.loads(line) for line in open(log, encoding="utf-8")]
