@@ -101,6 +101,7 @@ impl Server {
 }
 
 fn try_start(folder: &StateFolder, binaries: &Binaries, durability: Durability) -> Result<Child, Failure> {
+    let before = first_line_pid(&folder.data());
     let (log, log_start) = open_log(&folder.log())?;
     let errors = log.try_clone().trying("open", &folder.log())?;
     let mut command = process::command(&binaries.dir.join("postgres"), folder.account.as_ref());
@@ -124,11 +125,22 @@ fn try_start(folder: &StateFolder, binaries: &Binaries, durability: Durability) 
             child.kill().and_then(|()| child.wait()).trying("stop postgres of", &binaries.dir)?;
         }
         let failed = EmbeddedError::Failed { program: "postgres", output: log_since(&folder.log(), log_start) };
-        return Err(match first_line_pid(&folder.data()) {
-            Some(other) if exited.is_some() && other != child.id() => Failure::Predecessor(other, failed),
-            Some(_) | None => Failure::Final(failed),
+        let in_the_way = exited.and_then(|_| in_the_way(before, first_line_pid(&folder.data()), child.id()));
+        return Err(match in_the_way {
+            Some(other) => Failure::Predecessor(other, failed),
+            None => Failure::Final(failed),
         });
     }
+}
+
+/// Which other server may have kept `child` from starting, by whom `postmaster.pid` named before and names now. One that went down
+/// meanwhile has taken its name away; then one more try shows whether it was that.
+fn in_the_way(before: Option<u32>, now: Option<u32>, child: u32) -> Option<u32> {
+    match now {
+        Some(_) => now,
+        None => before,
+    }
+    .filter(|server| *server != child)
 }
 
 /// Whether `postmaster.pid` says that the server `pid` accepts connections: line 1 is its pid, line 8 its state.
@@ -166,5 +178,25 @@ fn log_since(path: &Path, start: u64) -> String {
             lines[lines.len().saturating_sub(8)..].join("\n")
         }
         Err(refusal) => format!("its log cannot be read: {refusal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_predecessor_is_in_the_way_whether_it_is_still_there_or_went_down_meanwhile() {
+        const CHILD: u32 = 7;
+        for (before, now, expected) in [
+            (None, None, None),
+            (None, Some(CHILD), None),
+            (Some(5), Some(5), Some(5)),
+            (Some(5), None, Some(5)),
+            (None, Some(5), Some(5)),
+            (Some(5), Some(CHILD), None),
+        ] {
+            assert_eq!(in_the_way(before, now, CHILD), expected, "{before:?} {now:?}");
+        }
     }
 }
