@@ -136,11 +136,7 @@ fn try_start(folder: &StateFolder, binaries: &Binaries, durability: Durability) 
 /// Which other server may have kept `child` from starting, by whom `postmaster.pid` named before and names now. One that went down
 /// meanwhile has taken its name away; then one more try shows whether it was that.
 fn in_the_way(before: Option<u32>, now: Option<u32>, child: u32) -> Option<u32> {
-    match now {
-        Some(_) => now,
-        None => before,
-    }
-    .filter(|server| *server != child)
+    now.or(before).filter(|server| *server != child)
 }
 
 /// Whether `postmaster.pid` says that the server `pid` accepts connections: line 1 is its pid, line 8 its state.

@@ -44,7 +44,7 @@ fn parse(text: &str) -> Option<Option<i32>> {
         return Some(None);
     }
     // A tag has quotes (RFC 9110 section 8.8.3), but the version as it stands in the body cannot be taken for anything else.
-    if let Some(version) = text.parse().ok().filter(|version: &i32| version.to_string() == text) {
+    if let Some(version) = number(text) {
         return Some(Some(version));
     }
     let (weak, tag) = text.strip_prefix("W/").map_or((false, text), |tag| (true, tag));
@@ -52,8 +52,13 @@ fn parse(text: &str) -> Option<Option<i32>> {
     if inner.contains('"') || inner.contains(|c: char| c.is_control() || c == ' ') {
         return None;
     }
-    let version = inner.parse().ok().filter(|version: &i32| !weak && *version > 0 && version.to_string() == inner);
+    let version = number(inner).filter(|version| !weak && *version > 0);
     Some(Some(version.unwrap_or(0)))
+}
+
+/// A number as it is written back.
+fn number(text: &str) -> Option<i32> {
+    text.parse().ok().filter(|number: &i32| number.to_string() == text)
 }
 
 #[cfg(test)]

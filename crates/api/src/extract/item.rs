@@ -143,9 +143,10 @@ impl<'a> Item<'a> {
     /// A day.
     pub fn date(self) -> Option<NaiveDate> {
         // Written back, because the parser also takes signs and single digits; and four digits of a year, no more.
-        let written_so = |date: &NaiveDate, text: &str| text.len() == "YYYY-MM-DD".len() && date.to_string() == text;
-        let strict =
-            |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| written_so(date, text));
+        let strict = |text: &str| {
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            (text.len() == "YYYY-MM-DD".len() && date.to_string() == text).then_some(date)
+        };
         match self.value.as_str().and_then(strict) {
             Some(date) => Some(date),
             None => self.refuse("invalid_date", "must be a date such as 2026-03-29"),

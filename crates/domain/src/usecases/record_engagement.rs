@@ -45,15 +45,14 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// As far as is known from the visit itself.
-    fn may_be_a_persons(&self) -> bool {
-        self.machine.is_none() && self.place != Place::Trap
+    /// Why it is a program's, as far as is known from the visit itself.
+    fn machine(&self) -> Option<Machine> {
+        if self.place == Place::Trap { Some(Machine::Trap) } else { self.machine }
     }
 
     fn event(&self, at: DateTime<Utc>) -> EngagementEvent {
         let (kind, link) = self.place.event();
-        let machine = if self.place == Place::Trap { Some(Machine::Trap) } else { self.machine };
-        EngagementEvent { id: self.id, delivery: self.delivery, kind, link, at, machine }
+        EngagementEvent { id: self.id, delivery: self.delivery, kind, link, at, machine: self.machine() }
     }
 }
 
@@ -84,7 +83,7 @@ pub async fn record_engagement(tx: &mut Tx, visits: &[(Visit, TimeDelta)]) -> St
     let mails: BTreeSet<DeliveryKey> = visits.iter().map(|(visit, _)| visit.delivery).collect();
     let held = tx.deliveries().hold(&mails).await?;
     let (later, kept): (Vec<&(Visit, TimeDelta)>, Vec<_>) = visits.iter().partition(|(visit, ago)| {
-        visit.may_be_a_persons() && *ago < WRITTEN_DOWN_WITHIN && held.under_way.contains(&visit.delivery)
+        visit.machine().is_none() && *ago < WRITTEN_DOWN_WITHIN && held.under_way.contains(&visit.delivery)
     });
     let events: Vec<_> = kept.into_iter().map(|(visit, ago)| visit.event(now - *ago)).collect();
     let report = tx.events().record(&events).await?;

@@ -33,7 +33,9 @@ pub(super) async fn record(
     }
     let outcomes: HashMap<Attempt, &SendOutcome> = finished.iter().map(|one| (one.attempt, &one.outcome)).collect();
     let (mut tx, exits, mut locked) = lock_outcomes(store, key, &outcomes, policy).await?;
-    look_again(&tx, key, &outcomes, &mut locked).await?;
+    if locked.len() < outcomes.len() {
+        look_again(&tx, key, &outcomes, &mut locked).await?;
+    }
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
@@ -88,7 +90,7 @@ async fn lock_outcomes(
 }
 
 /// Who waited for an enrollment saw the outbox as it was before: what was queued meanwhile, because it is to begin again, is seen by a
-/// statement of its own only. Mostly everything was met, and nothing is asked.
+/// statement of its own only.
 async fn look_again(
     tx: &PgTx,
     key: CampaignKey,
@@ -97,9 +99,7 @@ async fn look_again(
 ) -> StoreResult<()> {
     let met: HashSet<Attempt> = locked.iter().map(|row| row.attempt(key)).collect();
     let missed: Vec<&Attempt> = outcomes.keys().filter(|attempt| !met.contains(attempt)).collect();
-    if !missed.is_empty() {
-        locked.extend(rows::lock(tx, key, missed).await?);
-    }
+    locked.extend(rows::lock(tx, key, missed).await?);
     Ok(())
 }
 

@@ -45,19 +45,15 @@ fn itself() -> RefOr<Schema> {
     Ref::from_schema_name("Rule").into()
 }
 
-fn list() -> RefOr<Schema> {
-    ArrayBuilder::new().items(itself()).max_items(Some(MAX_COMPARISONS)).build().into()
+fn list() -> ArrayBuilder {
+    ArrayBuilder::new().items(itself()).max_items(Some(MAX_COMPARISONS))
 }
 
-fn some() -> RefOr<Schema> {
-    ArrayBuilder::new().items(itself()).min_items(Some(1)).max_items(Some(MAX_COMPARISONS)).build().into()
+fn one_or_list() -> OneOfBuilder {
+    OneOfBuilder::new().item(itself()).item(list().min_items(Some(1)))
 }
 
-fn one_or_list() -> RefOr<Schema> {
-    Schema::OneOf(OneOfBuilder::new().item(itself()).item(some()).build()).into()
-}
-
-fn group(name: &str, description: &str, of: RefOr<Schema>) -> ObjectBuilder {
+fn group(name: &str, description: &str, of: impl Into<RefOr<Schema>>) -> ObjectBuilder {
     ObjectBuilder::new()
         .description(Some(description))
         .property(name, of)

@@ -1,12 +1,11 @@
 //! `GET /api/suppressions/{entry}`
 
+use super::only::in_path;
 use super::suppression::SuppressionResponse;
-use crate::allow::elsewhere;
 use crate::extract::{AudienceRead, Can, InPath};
 use crate::problem::Problem;
 use crate::transact::Answer;
 use actix_web::{HttpRequest, HttpResponse, get};
-use muster_domain::model::suppression::Suppressible;
 use muster_domain::usecases::list_suppressions as story;
 
 /// The entry of exactly this address or domain, percent-encoded in the path; of an address also one that was left when its
@@ -23,8 +22,7 @@ pub(crate) async fn get_suppression(
     InPath(entry): InPath<String>,
     request: HttpRequest,
 ) -> Answer {
-    // What is neither an address nor a domain cannot be on the list; it may be another address of ours.
-    let what = Suppressible::parse(&entry).ok_or_else(|| elsewhere(&request))?;
+    let what = in_path(&entry, &request)?;
     let found = caller.read(async |tx| story::list_suppressions(tx, Some(&what), None, 1).await).await?;
     let entry = found.into_iter().next().ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(SuppressionResponse::found(entry, &what)))

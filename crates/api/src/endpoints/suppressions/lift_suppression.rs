@@ -1,7 +1,6 @@
 //! `DELETE /api/suppressions/{entry}` and `DELETE /api/suppressions?email=`
 
-use super::only::{OnlyParams, read_only};
-use crate::allow::elsewhere;
+use super::only::{OnlyParams, in_path, read_only};
 use crate::extract::{AudienceWrite, Can, Fields, FromFields, InPath, Params};
 use crate::problem::Problem;
 use crate::transact::Answer;
@@ -37,8 +36,7 @@ pub(crate) async fn lift_suppression(
     InPath(entry): InPath<String>,
     request: HttpRequest,
 ) -> Answer {
-    // What is neither an address nor a domain cannot be on the list; it may be another address of ours.
-    let what = Suppressible::parse(&entry).ok_or_else(|| elsewhere(&request))?;
+    let what = in_path(&entry, &request)?;
     lift(&caller, &what).await
 }
 

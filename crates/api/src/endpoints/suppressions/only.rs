@@ -1,6 +1,9 @@
-//! Naming one entry in a query string.
+//! Naming one entry, in a query string or a path.
 
+use crate::allow::elsewhere;
 use crate::extract::Fields;
+use crate::problem::Problem;
+use actix_web::HttpRequest;
 use muster_domain::model::address::{DomainName, EmailAddress};
 use muster_domain::model::suppression::Suppressible;
 use utoipa::IntoParams;
@@ -16,6 +19,12 @@ pub(crate) struct OnlyParams {
     /// The one of this domain, in upper or lower case.
     #[param(max_length = 254)]
     domain: Option<String>,
+}
+
+/// The entry that a path names.
+pub(super) fn in_path(entry: &str, request: &HttpRequest) -> Result<Suppressible, Problem> {
+    // What is neither an address nor a domain cannot be on the list; it may be another address of ours.
+    Suppressible::parse(entry).ok_or_else(|| elsewhere(request))
 }
 
 /// What a query string names.
