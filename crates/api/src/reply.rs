@@ -7,6 +7,11 @@ use muster_domain::model::ids::ContactId;
 use muster_domain::ports::idempotency::StoredAnswer;
 use serde::Serialize;
 
+/// The header that says which version of a campaign an answer shows.
+pub(crate) fn etag(version: i32) -> (header::HeaderName, String) {
+    (header::ETAG, format!("\"{version}\""))
+}
+
 /// What a write answers. Kept as bytes, so that a repeated request gets the same ones.
 #[derive(Debug)]
 pub struct Reply {
@@ -43,7 +48,7 @@ impl Reply {
     /// The version as `ETag`.
     #[must_use]
     pub fn etag(mut self, version: i32) -> Self {
-        self.headers.push((header::ETAG, format!("\"{version}\"")));
+        self.headers.push(etag(version));
         self
     }
 

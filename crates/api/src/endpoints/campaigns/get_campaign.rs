@@ -5,8 +5,8 @@ use crate::endpoints::reports::figures::FiguresResponse;
 use crate::endpoints::steps::step::{StepResponse, steps_of};
 use crate::extract::{CampaignsRead, Can, InPath};
 use crate::problem::Problem;
+use crate::reply::etag;
 use crate::transact::Answer;
-use actix_web::http::header;
 use actix_web::{HttpResponse, get};
 use muster_domain::model::ids::CampaignId;
 use muster_domain::usecases::get_campaign::{self as story, ReadError};
@@ -45,11 +45,11 @@ pub(crate) async fn get_campaign(caller: Can<CampaignsRead>, InPath(id): InPath<
     let view = caller.read(async |tx| story::get_campaign(tx, id).await).await?;
     let steps = steps_of(&view.steps);
     let campaign = view.steps.campaign;
-    let etag = format!("\"{}\"", campaign.version);
+    let etag = etag(campaign.version);
     let answer = CampaignView {
         campaign: CampaignResponse::new(&campaign, &caller).in_flight(view.in_flight),
         steps,
         analytics: view.totals.map(FiguresResponse::from),
     };
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(answer))
+    Ok(HttpResponse::Ok().insert_header(etag).json(answer))
 }

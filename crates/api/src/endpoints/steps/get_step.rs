@@ -3,8 +3,8 @@
 use super::step::{StepResponse, steps_of};
 use crate::extract::{CampaignsRead, Can, InPath};
 use crate::problem::Problem;
+use crate::reply::etag;
 use crate::transact::Answer;
-use actix_web::http::header;
 use actix_web::{HttpResponse, get};
 use muster_domain::model::ids::{CampaignId, StepId};
 use muster_domain::usecases::get_steps as story;
@@ -20,6 +20,5 @@ use muster_domain::usecases::get_steps as story;
 pub(crate) async fn get_step(caller: Can<CampaignsRead>, InPath((id, step)): InPath<(CampaignId, StepId)>) -> Answer {
     let steps = caller.read(async |tx| story::get_steps(tx, id).await).await?;
     let shown = steps_of(&steps).into_iter().find(|shown| shown.id == step.0).ok_or(Problem::NotFound)?;
-    let etag = format!("\"{}\"", steps.campaign.version);
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(shown))
+    Ok(HttpResponse::Ok().insert_header(etag(steps.campaign.version)).json(shown))
 }

@@ -2,8 +2,8 @@
 
 use super::step::StepsResponse;
 use crate::extract::{CampaignsRead, Can, InPath};
+use crate::reply::etag;
 use crate::transact::Answer;
-use actix_web::http::header;
 use actix_web::{HttpResponse, get};
 use muster_domain::model::ids::CampaignId;
 use muster_domain::usecases::get_steps as story;
@@ -18,6 +18,5 @@ use muster_domain::usecases::get_steps as story;
 #[get("/{id}/steps")]
 pub(crate) async fn get_steps(caller: Can<CampaignsRead>, InPath(id): InPath<CampaignId>) -> Answer {
     let steps = caller.read(async |tx| story::get_steps(tx, id).await).await?;
-    let etag = format!("\"{}\"", steps.campaign.version);
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(StepsResponse::from(&steps)))
+    Ok(HttpResponse::Ok().insert_header(etag(steps.campaign.version)).json(StepsResponse::from(&steps)))
 }
