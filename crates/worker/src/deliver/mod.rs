@@ -13,6 +13,8 @@ mod alone;
 mod batch;
 mod begun;
 mod counter;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod foresight;
 mod handover;
 mod leases;
