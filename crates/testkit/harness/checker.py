@@ -21,6 +21,8 @@ import sys
 SECOND = 1_000_000_000
 # A connection that a kill or a cut broke is seen by the sink at once, by the program's other end a little later.
 NEAR = 3 * SECOND
+# What was written before its process was stopped has come to the sink by then. Stops last much longer.
+ON_ITS_WAY = SECOND
 EXAMPLES = 5
 # Between a step's name and its edition, in a subject.
 EDITION = " / edition "
@@ -41,11 +43,11 @@ def rows(database, sql):
 class Attempt:
     """One conversation about one mail, from MAIL FROM to whatever ended it."""
 
-    __slots__ = ("begin", "last", "process", "sender", "to", "subject", "edition", "dot", "accepted", "replied", "dropped",
+    __slots__ = ("begin", "ended", "last", "process", "sender", "to", "subject", "edition", "dot", "accepted", "replied", "dropped",
                  "followed", "rejected", "recipient_rejected", "message_id", "sha256", "link", "behind")
 
     def __init__(self, begin, sender, process):
-        self.begin, self.last, self.sender, self.process = begin, begin, sender, process
+        self.begin, self.ended, self.last, self.sender, self.process = begin, None, begin, sender, process
         self.to = self.subject = self.edition = self.message_id = self.sha256 = self.link = None
         self.dot = self.accepted = self.replied = self.dropped = False
         # Whether its connection said anything after it, so that its reply must have been read; and the refusals for good.
@@ -98,7 +100,7 @@ def read_log(path):
                     # Hung up on in the middle of its body; the client may have written the dot before it noticed.
                     attempt.dropped = True
                 elif verb == "Dot":
-                    attempt.dot, attempt.accepted, attempt.replied = True, event["accepted"], event["replied"]
+                    attempt.dot, attempt.ended, attempt.accepted, attempt.replied = True, at, event["accepted"], event["replied"]
                     attempt.to = event["to"].lower()
                     attempt.subject, _, attempt.edition = event["subject"].partition(EDITION)
                     attempt.message_id, attempt.sha256 = event["messageId"], event["sha256"]
@@ -200,12 +202,12 @@ class Faults:
         noted = sorted((order["at"], order["kind"], order["who"]) for order in orders if order["what"] == "fault")
         self.times = [at for at, _, _ in noted]
         self.cuts = [at for at, kind, who in noted if kind == "cut" and who.startswith("smtp")]
-        self.of, self.stops = collections.defaultdict(list), collections.defaultdict(list)
+        self.of, self.kills, self.stops = (collections.defaultdict(list) for _ in range(3))
         for at, kind, who in noted:
             if kind in ("kill", "stop", "continue"):
                 self.of[who].append(at)
-            if kind == "stop":
-                self.stops[who].append(at)
+            if kind in ("kill", "stop"):
+                (self.kills if kind == "kill" else self.stops)[who].append(at)
 
     @staticmethod
     def between(first, last, times):
@@ -221,10 +223,14 @@ class Faults:
         doubt, and what is done to another process neither."""
         return self.open_at(attempt, self.of[attempt.process])
 
+    def killed(self, attempt):
+        """Whether its process was killed while it was open."""
+        return self.open_at(attempt, self.kills[attempt.process])
+
     def stood_still(self, attempt):
-        """Whether its process was stopped meanwhile, or before it can have written down how it ended: the others do not know
-        what it knows, nor what it will do."""
-        return self.between(attempt.begin, attempt.last + NEAR, self.stops[attempt.process])
+        """Whether its process was stopped after its message, and before it can have written down how that ended: the others do not know
+        what it knows. Who was stopped before sends no message when it goes on, for by then somebody else may have."""
+        return self.between(attempt.ended - ON_ITS_WAY, attempt.last + NEAR, self.stops[attempt.process])
 
     def cut(self, attempt):
         """Whether connections to the mail server were cut while it was open."""
@@ -307,7 +313,7 @@ def check(log, orders, database):
     for key, tries in by_delivery.items():
         count = accepted[key]
         if count > 1:
-            excused = sum(unanswered(attempt) or faults.struck(attempt) or faults.cut(attempt) or faults.stood_still(attempt)
+            excused = sum(unanswered(attempt) or faults.killed(attempt) or faults.cut(attempt) or faults.stood_still(attempt)
                           for attempt in tries)
             if policy.get(key[:2]) == "resend" and count - 1 <= excused:
                 resent += count - 1

@@ -231,6 +231,26 @@ def main():
         wrong += judge_doubts("in doubt, killed, and another named behind it", None, killed(behind=("Mail", "Rcpt", "Data")), "d")
         wrong += judge_doubts("in doubt, killed, and the next one's message behind it", "I-UNK", killed(behind=("Mail", "Rcpt", "Data", "Dot")), "d")
         wrong += judge_doubts("in doubt, and the database was restarted", "I-UNK", killed("start", kind="postgres"), "d")
+
+        def judge_resent(name, red, before, kind="stop"):
+            """A mail of a campaign that sends again what is in doubt was accepted twice, and something was done to the first one's process so
+            long before its message came, whose sender had come three seconds before."""
+            lines = [json.loads(line) for line in open(log, encoding="utf-8")]
+            accepted_twice(lines)
+            dot = dots(lines)[0]
+            for number in attempt(lines, dot)[:-1]:
+                lines[number]["at"] -= 3 * checker.SECOND
+            twice, noted = on.folder / "resent.log", on.folder / "resent.jsonl"
+            twice.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            told = [{**order, "policy": "resend"} if order["what"] == "campaign" else order for order in map(json.loads, open(orders, encoding="utf-8"))]
+            told.append({"what": "fault", "kind": kind, "who": "work0", "at": lines[dot]["at"] - before})
+            noted.write_text("".join(json.dumps(order) + "\n" for order in told), encoding="utf-8")
+            return judge(name, red, log=twice, orders=noted)
+
+        wrong += judge_resent("resent, stopped after its message", None, -checker.SECOND)
+        wrong += judge_resent("resent, stopped while that was on its way", None, checker.SECOND // 2)
+        wrong += judge_resent("resent, and sent by whom had been stopped", "I-DUP", 2 * checker.SECOND)
+        wrong += judge_resent("resent, though its reply was read", "I-DUP", -checker.SECOND, kind="kill")
         for name, (invariant, order) in IN_ORDERS.items():
             spoiled = on.folder / "spoiled.jsonl"
             shutil.copy(orders, spoiled)

@@ -20,7 +20,7 @@ import checker
 import stage
 
 KILLS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C7b", "C8", "C9")
-STOPS = ("C0", "C1", "C2", "C3", "C4", "C6", "C7", "C8", "C9")
+STOPS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9")
 # The point is reached for the n-th time: late enough that other mails are before, beside and after it.
 NTH = {"C0": 2, "C1": 3, "C2": 9, "C3": 9, "C4": 3, "C9": 2}
 # A worker that comes late to its share of a short campaign records once.
@@ -177,7 +177,7 @@ def cells(small):
     """Every cell, or those that together reach every point once."""
     if small:
         kills = [Cell("kill", point, *setting) for point, setting in zip(KILLS, [("hold", 1), ("resend", 3)] * len(KILLS))]
-        stops = [Cell("stop", point, "hold", 3) for point in ("C3", "C7")]
+        stops = [Cell("stop", point, policy, 3) for point, policy in (("C3", "hold"), ("C5", "resend"), ("C7", "hold"))]
     else:
         kills = [Cell("kill", point, policy, workers) for point in KILLS for policy in ("hold", "resend") for workers in (1, 3)]
         stops = [Cell("stop", point, policy, 3) for point in STOPS for policy in ("hold", "resend")]

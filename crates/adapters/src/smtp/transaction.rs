@@ -84,7 +84,7 @@ async fn up_to_dot(
         return Err(refused("body", &reply, &addresses, Afterwards::Close));
     }
     sent.and_then(|()| wire.silent()).map_err(|fault| lost("body", fault))?;
-    journal.record(attempt, &Phase::Dot).map_err(|error| lost("journal", error.kind()))
+    journal.record(attempt, &Phase::Dot).map_err(|error| lost("journal", error))
 }
 
 /// `RCPT TO` and `DATA`, to the reply after which the body follows. In one write where the server takes that (RFC 2920), unless

@@ -43,7 +43,9 @@ pub(super) struct Begun {
 pub(super) type Named = (WireMessage, Lent, Result<(), TransportError>);
 
 impl Begun {
+    /// Its begin was made at `began_at` or later.
     pub(super) fn of(line: &Arc<Line>, attempt: Attempt, began_at: Instant, place: Place) -> Self {
+        line.leases.begun(attempt, began_at);
         Self { line: Arc::clone(line), attempt, began_at, place: Some(place) }
     }
 

@@ -1,10 +1,12 @@
-//! The attempts that this process holds. Their leases are renewed as long as it lives.
+//! The attempts that this process holds. Their leases are renewed as long as it lives; whose may have run out meanwhile, because the
+//! process stood still or storage was away, is known here too.
 
-use muster_domain::model::delivery::{Attempt, LEASE};
+use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN};
 use muster_domain::ports::delivery::DeliveryStore;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A third of a lease.
@@ -20,13 +22,25 @@ const _: () = assert!(
     "the living have time to renew before anything of theirs is reaped"
 );
 
-/// Attempts held by this process.
+/// Attempts held by this process, each with the moment up to which it surely is nobody else's.
 #[derive(Default)]
-pub(super) struct Leases(Mutex<HashSet<Attempt>>);
+pub(super) struct Leases(Mutex<HashMap<Attempt, Instant>>);
 
 impl Leases {
-    pub(super) fn hold(&self, attempts: impl IntoIterator<Item = Attempt>) {
-        self.held().extend(attempts);
+    /// These were claimed, by a claim that was made at `since` or later.
+    pub(super) fn hold(&self, attempts: impl IntoIterator<Item = Attempt>, since: Instant) {
+        self.held().extend(attempts.into_iter().map(|attempt| (attempt, since + LEASE)));
+    }
+
+    /// This one has begun, by a begin that was made at `since` or later: it was ours then.
+    pub(super) fn begun(&self, attempt: Attempt, since: Instant) {
+        let at_least = since + LEASE_AT_BEGIN;
+        self.held().entry(attempt).and_modify(|until| *until = at_least.max(*until)).or_insert(at_least);
+    }
+
+    /// Whether its lease surely lasts.
+    pub(super) fn lasts(&self, attempt: &Attempt) -> bool {
+        self.held().get(attempt).is_some_and(|until| Instant::now() < *until)
     }
 
     pub(super) fn release<'a>(&self, attempts: impl IntoIterator<Item = &'a Attempt>) {
@@ -50,19 +64,34 @@ impl Leases {
 
     /// Renews what is held; whether that worked.
     async fn renew(&self, store: &dyn DeliveryStore) -> bool {
-        let held: Vec<Attempt> = self.held().iter().copied().collect();
+        let held: Vec<Attempt> = self.held().keys().copied().collect();
         if held.is_empty() {
             return true;
         }
+        let asked_at = Instant::now();
         match tokio::time::timeout(ANSWER_WITHIN, store.renew(&held)).await {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => {
+                self.renewed(&held, asked_at);
+                return true;
+            }
             Ok(Err(error)) => tracing::warn!(%error, held = held.len(), "leases could not be renewed"),
             Err(_) => tracing::warn!(held = held.len(), "leases could not be renewed in time"),
         }
         false
     }
 
-    fn held(&self) -> MutexGuard<'_, HashSet<Attempt>> {
+    /// Those whose lease lasted until the answer came were renewed. Of the others nobody knows: what has run out is nobody's, or
+    /// somebody else's, and storage passes over that in silence.
+    fn renewed(&self, attempts: &[Attempt], asked_at: Instant) {
+        let (mut held, now) = (self.held(), Instant::now());
+        for attempt in attempts {
+            if let Some(until) = held.get_mut(attempt).filter(|until| now < **until) {
+                *until = (asked_at + LEASE).max(*until);
+            }
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Attempt, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,7 +103,8 @@ mod tests {
     use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
     use muster_domain::ports::delivery::MockDeliveryStore;
     use muster_domain::ports::store::StoreError;
-    use tokio::time::Instant;
+
+    const MOMENT: Duration = Duration::from_millis(1);
 
     /// The moments at which storage that is away until `back` is asked, up to the first that it answers.
     async fn asked(back: Duration) -> Vec<Duration> {
@@ -84,10 +114,8 @@ mod tests {
             kept.lock().unwrap().push(begun.elapsed());
             if begun.elapsed() < back { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
         });
-        let (tenant, campaign) = (TenantNo(1), CampaignNo(1));
-        let key = DeliveryKey { tenant, campaign, contact: ContactNo(1), step: StepNo(1), pass: Pass(1) };
         let (leases, end) = (Arc::new(Leases::default()), CancellationToken::new());
-        leases.hold([Attempt { key, epoch: Epoch(1) }]);
+        leases.hold([one()], Instant::now());
         leases.keep_renewed(Arc::new(store), end.clone());
         tokio::time::sleep(back + LEASE).await;
         end.cancel();
@@ -109,5 +137,72 @@ mod tests {
         // And then as usual.
         let after: Vec<_> = asked.iter().filter(|at| **at > renewed).collect();
         assert!(after.len() <= 3, "{after:?}");
+    }
+
+    fn one() -> Attempt {
+        let (tenant, campaign) = (TenantNo(1), CampaignNo(1));
+        Attempt {
+            key: DeliveryKey { tenant, campaign, contact: ContactNo(1), step: StepNo(1), pass: Pass(1) },
+            epoch: Epoch(1),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_lasts_from_the_claim_or_the_begin_on_as_long_as_storage_says() {
+        let (leases, since) = (Leases::default(), Instant::now());
+        assert!(!leases.lasts(&one()), "nobody knows of it");
+        leases.hold([one()], since);
+        leases.begun(one(), since);
+        tokio::time::advance(LEASE.saturating_sub(MOMENT)).await;
+        assert!(leases.lasts(&one()), "a begin takes nothing from a claim");
+        tokio::time::advance(MOMENT).await;
+        assert!(!leases.lasts(&one()));
+        leases.begun(one(), Instant::now());
+        tokio::time::advance(LEASE_AT_BEGIN.saturating_sub(MOMENT)).await;
+        assert!(leases.lasts(&one()), "what could begin was ours still");
+        tokio::time::advance(MOMENT).await;
+        assert!(!leases.lasts(&one()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_counts_from_when_it_was_asked_for_and_not_for_what_had_run_out_when_the_answer_came() {
+        for (asked_after, answered_after, lasts_in_all) in [
+            (LEASE / 3, LEASE / 3, LEASE / 3 + LEASE),
+            (LEASE / 3, LEASE.saturating_sub(MOMENT), LEASE / 3 + LEASE),
+            (LEASE / 3, LEASE, LEASE),
+            (LEASE * 2, LEASE * 2, LEASE),
+        ] {
+            let (leases, since) = (Leases::default(), Instant::now());
+            leases.hold([one()], since);
+            tokio::time::advance(answered_after).await;
+            leases.renewed(&[one()], since + asked_after);
+            let left = (since + lasts_in_all).checked_duration_since(Instant::now() + MOMENT);
+            assert_eq!(leases.lasts(&one()), left.is_some(), "{asked_after:?} {answered_after:?}");
+            if let Some(left) = left {
+                tokio::time::advance(left).await;
+                assert!(leases.lasts(&one()));
+                tokio::time::advance(MOMENT).await;
+            }
+            assert!(!leases.lasts(&one()), "{asked_after:?} {answered_after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn renewals_keep_a_lease_and_bring_none_back_that_ran_out_while_the_process_stood_still() {
+        let mut store = MockDeliveryStore::new();
+        store.expect_renew().returning(|_| Ok(()));
+        let (leases, end) = (Arc::new(Leases::default()), CancellationToken::new());
+        leases.hold([one()], Instant::now());
+        leases.keep_renewed(Arc::new(store), end.clone());
+        for _ in 0..10 {
+            tokio::time::sleep(LEASE / 2).await;
+            assert!(leases.lasts(&one()));
+        }
+        tokio::time::advance(LEASE).await;
+        for _ in 0..10 {
+            assert!(!leases.lasts(&one()));
+            tokio::time::sleep(LEASE / 2).await;
+        }
+        end.cancel();
     }
 }

@@ -1,5 +1,6 @@
 //! What the turns of one process share.
 
+use super::fence::Fenced;
 use super::handover::Ready;
 use super::leases::Leases;
 use super::recorder::{Note, Recorder};
@@ -97,12 +98,13 @@ pub(super) struct Books {
 }
 
 impl Line {
-    pub(super) fn open(ports: Deliveries, limits: DeliverLimits) -> Arc<Self> {
+    pub(super) fn open(mut ports: Deliveries, limits: DeliverLimits) -> Arc<Self> {
         let (stopping, abandon) = (CancellationToken::new(), CancellationToken::new());
         let leases = Arc::new(Leases::default());
         let books: Arc<Mutex<Books>> = Arc::default();
         leases.keep_renewed(Arc::clone(&ports.store), abandon.clone());
         let (store, journal) = (Arc::clone(&ports.store), Arc::clone(&ports.journal));
+        ports.journal = Arc::new(Fenced { journal: Arc::clone(&journal), leases: Arc::clone(&leases) });
         let recorder =
             Recorder::start(store, journal, limits.policy, Arc::clone(&leases), Arc::clone(&books), abandon.clone());
         let sessions = Arc::new(Sessions::of(Arc::clone(&ports.transport)));

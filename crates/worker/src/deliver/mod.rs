@@ -15,6 +15,7 @@ mod begun;
 mod counter;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod fence;
 mod foresight;
 mod handover;
 mod leases;

@@ -11,6 +11,7 @@ use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::usecases::write_letter::{Desk, write_letter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How a turn ended, and whose it was.
 pub(super) struct TurnEnd {
@@ -48,11 +49,13 @@ pub(super) async fn take(line: Arc<Line>, campaign: CampaignKey) -> TurnEnd {
 }
 
 async fn claim_and_send(line: &Arc<Line>, campaign: CampaignKey) -> Result<How, Failure> {
+    let asked_at = Instant::now();
     let report = line.ports.store.claim(campaign, line.limits.batch).await?;
     if report.letters.is_empty() && report.not_before.is_none() {
         return Ok(How::Fruitless);
     }
     let full = report.letters.len() >= line.limits.batch;
+    line.leases.hold(report.letters.iter().map(|letter| letter.claimed.attempt), asked_at);
     let unseated = send(line, campaign, report.letters).await?;
     Ok(if full || unseated > 0 { How::More } else { How::Drained })
 }
@@ -60,7 +63,6 @@ async fn claim_and_send(line: &Arc<Line>, campaign: CampaignKey) -> Result<How, 
 /// How many could have begun and found no session.
 async fn send(line: &Arc<Line>, campaign: CampaignKey, letters: Vec<Letter>) -> StoreResult<usize> {
     let mut held = Held::of(line, campaign, letters.iter().map(|letter| letter.claimed.attempt));
-    line.leases.hold(held.attempts.iter().copied());
     let mark = line.waiting.put(campaign, write(line, letters).await);
     held.attempts.clear();
     let begun = begin_all(line, campaign, mark).await;

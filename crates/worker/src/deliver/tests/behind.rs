@@ -126,6 +126,24 @@ async fn after_half_a_lease_a_mail_goes_neither_before_another_nor_by_itself() {
     assert_eq!((server.accepted().len(), server.aborted(), outbox.pending(1)), (0, 1, 1));
 }
 
+/// Between the sender and the final dot lie replies that are waited for.
+#[tokio::test(start_paused = true)]
+async fn what_stood_still_on_the_way_to_its_dot_for_longer_than_its_lease_is_not_sent_any_more() {
+    for (stood, accepted) in [(LEASE / 2, 1), (LEASE, 0)] {
+        for behind in [false, true] {
+            let server = Server::with_others_behind(1, |_| A_MOMENT);
+            let (begun, line, _outbox) = begun(&server);
+            // What is dropped goes by itself.
+            let named = behind.then_some(begun).map(|begun| begun.go_before(message()));
+            tokio::task::yield_now().await;
+            tokio::time::advance(stood).await;
+            drop(named);
+            line.drained().await;
+            assert_eq!(server.accepted().values().sum::<usize>(), accepted, "{stood:?} {behind}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn nor_when_the_process_stood_still_after_it_was_decided() {
     let server = Server::with_others_behind(1, |_| A_MOMENT);

@@ -123,10 +123,13 @@ impl MailSession for Greeting {
         (self.0.answer)(before)
     }
 
-    async fn confirm(&mut self, attempt: Attempt, _: &WireMessage, _: &DynJournal) -> SendOutcome {
+    async fn confirm(&mut self, attempt: Attempt, _: &WireMessage, journal: &DynJournal) -> SendOutcome {
         // Not all in the same time, as in life.
         let some_time = A_MOMENT * u32::try_from(1 + attempt.key.contact.0 % 4).unwrap();
         sleep(self.0.takes.as_ref().map_or(some_time, |takes| takes(attempt))).await;
+        if let Err(error) = journal.record(attempt, &Phase::Dot) {
+            return SendOutcome::Retry { reason: error.to_string(), soft: false };
+        }
         self.0.accepted.lock().unwrap().push(attempt);
         SendOutcome::Sent { reply: "250 ok".to_owned() }
     }

@@ -115,7 +115,7 @@ fn recorder(
     let log: Arc<Log> = Arc::default();
     let store: Arc<dyn DeliveryStore> = Arc::new(Moody { log: Arc::clone(&log), answer });
     let (leases, end) = (Arc::new(Leases::default()), CancellationToken::new());
-    leases.hold(contacts.iter().map(|contact| attempt(1, *contact)));
+    leases.hold(contacts.iter().map(|contact| attempt(1, *contact)), Instant::now());
     leases.keep_renewed(Arc::clone(&store), end.clone());
     let policy = RetryPolicy::default();
     let recorder = Recorder::start(store, journal(&log), policy, leases, Arc::default(), end.clone());
