@@ -17,9 +17,11 @@ pub(super) struct Fenced {
 
 impl Journal for Fenced {
     fn record(&self, attempt: Attempt, phase: &Phase) -> io::Result<()> {
+        self.journal.record(attempt, phase)?;
+        // As the last thing, because writing may take its time, too. Should the process die here, its journal says more than was done.
         if *phase == Phase::Dot && !self.leases.lasts(&attempt) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the lease ran out before the final dot"));
         }
-        self.journal.record(attempt, phase)
+        Ok(())
     }
 }
