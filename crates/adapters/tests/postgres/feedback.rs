@@ -310,6 +310,83 @@ async fn whom_a_visit_shows_to_have_got_a_mail_in_doubt_has_got_it() {
     queue.assert_books().await;
 }
 
+/// In doubt, in a campaign that sends once more what is.
+async fn to_be_sent_once_more(contacts: i64) -> (MailQueue, Vec<Attempt>) {
+    let settings = Settings { on_in_doubt: OnInDoubt::Resend, ..Settings::default() };
+    let queue = MailQueue::with(QueuePlan { contacts, steps: 2, settings, ..QueuePlan::default() }).await;
+    let store = queue.store();
+    let attempts = begun(&store, queue.key, usize::try_from(contacts).unwrap()).await;
+    record(&store, queue.key, &attempts, &in_doubt()).await;
+    assert_eq!((queue.queued('p').await, queue.messages('d').await), (contacts, 0));
+    (queue, attempts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_visit_shows_to_have_got_a_mail_does_not_get_it_once_more() {
+    let (queue, attempts) = to_be_sent_once_more(4).await;
+    let link = ClickedLink { no: LinkNo(7), of: 1 };
+    let visits = [
+        visit(&queue, 0, Place::Image, None),
+        visit(&queue, 1, Place::Link(link), None),
+        visit(&queue, 2, Place::Image, Some(Machine::Agent)),
+    ];
+    for _ in 0..2 {
+        tell(&queue, async |tx| record_engagement(tx, &visits).await).await;
+        assert_eq!((queue.messages('s').await, queue.queued('p').await), (2, 2), "what programs do is no evidence");
+        queue.assert_books().await;
+    }
+    let on = format!(
+        "SELECT count(*) FROM enrollments WHERE status = 'r' AND step > 1 AND contact_no IN ({}, {})",
+        attempts[0].key.contact.0, attempts[1].key.contact.0
+    );
+    assert_eq!(queue.number(&on).await, 2, "who got it goes on to the next step");
+    assert_eq!(
+        queue.text("SELECT DISTINCT detail FROM messages").await,
+        "no answer of the mail server, but a sign of the mail"
+    );
+    // The attempt itself hears late that it was accepted, and nothing changes.
+    record(&queue.store(), queue.key, &attempts[..1], &sent()).await;
+    assert_eq!((queue.messages('s').await, queue.queued('p').await), (2, 2));
+    queue.assert_figures().await;
+    queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_and_a_late_answer_at_once_end_a_mail_that_was_to_be_sent_once_more_once() {
+    let (queue, attempts) = to_be_sent_once_more(20).await;
+    let store = queue.store();
+    let visits: Vec<_> = (0..20).map(|index| visit(&queue, index, Place::Image, None)).collect();
+    let visiting = async {
+        for batch in visits.chunks(5) {
+            tell(&queue, async |tx| record_engagement(tx, batch).await).await;
+        }
+    };
+    let answered = async {
+        for batch in attempts.chunks(5) {
+            record(&store, queue.key, batch, &sent()).await;
+        }
+    };
+    tokio::join!(visiting, answered);
+    assert_eq!((queue.messages('s').await, queue.queued('p').await), (20, 0));
+    assert_eq!(queue.number("SELECT sum(sent) FROM stats").await, 20);
+    queue.assert_books().await;
+}
+
+/// What locks an enrollment moves the mail on; so it is locked first.
+#[tokio::test(flavor = "multi_thread")]
+async fn enrollments_are_locked_before_a_mail_that_waits_to_be_sent_once_more() {
+    let (queue, attempts) = to_be_sent_once_more(1).await;
+    let mails = [attempts[0].key].into();
+    let mut other = queue.database.hold("SELECT FROM enrollments FOR NO KEY UPDATE").await;
+    let store = queue.store();
+    let mut holder = store.begin(queue.workspace).await.unwrap();
+    let mut holding = Box::pin(holder.deliveries().hold(&mails));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut holding).await.is_err(), "it did not wait");
+    other.run("SELECT FROM outbox FOR UPDATE NOWAIT").await;
+    other.release().await;
+    assert_eq!(holding.await.unwrap().in_doubt, mails);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_is_quicker_than_the_record_of_a_mail_is_a_person() {
     let queue = MailQueue::of(2).await;

@@ -33,7 +33,7 @@ pub const DELIVERY: [Transition<DeliveryState>; 19] = {
         first(Pending, "queued"),
         step(Pending, Claimed, "claimed"),
         step(Pending, Cancelled, "the contact left or the campaign ended"),
-        step(Pending, Sent, "a late answer before it was sent once more"),
+        step(Pending, Sent, "a late answer or a sign of it before it was sent once more"),
         step(Pending, InDoubt, "left or ended before it was sent once more"),
         step(Claimed, Pending, "given back or the lease ran out"),
         step(Claimed, Sending, "begun"),

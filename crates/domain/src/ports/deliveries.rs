@@ -40,7 +40,7 @@ pub struct DeliveryView {
 pub struct HeldDeliveries {
     /// Begun, and nobody has written down yet what became of them.
     pub under_way: BTreeSet<DeliveryKey>,
-    /// In doubt.
+    /// In doubt, or waiting to be sent once more because they were.
     pub in_doubt: BTreeSet<DeliveryKey>,
 }
 
@@ -74,7 +74,7 @@ pub trait DeliveryRepo: Send {
     /// campaign.
     ///
     /// What is sent once more goes out even when the campaign is completed meanwhile; unless the attempt in doubt hears
-    /// late, before that, that it was accepted.
+    /// late, before that, that it was accepted, or something else says so ([`DeliveryRepo::settle_heard`]).
     async fn resolve(
         &mut self,
         key: DeliveryKey,
@@ -86,7 +86,8 @@ pub trait DeliveryRepo: Send {
     /// in doubt. Before anything is kept of what was heard of them: nobody then gives one up as in doubt without knowing of it.
     async fn hold(&mut self, keys: &BTreeSet<DeliveryKey>) -> StoreResult<HeldDeliveries>;
     /// Settles those of these deliveries, which [`DeliveryRepo::hold`] has found in doubt, as sent of which something
-    /// was heard since that a mail server must have taken the mail for, as [`DeliveryRepo::resolve`] does.
+    /// was heard since that a mail server must have taken the mail for, as [`DeliveryRepo::resolve`] does. What was to be sent once
+    /// more is not.
     async fn settle_heard(&mut self, doubts: &BTreeSet<DeliveryKey>, now: DateTime<Utc>) -> StoreResult<()>;
     /// Queues exactly those deliveries of a launched campaign again that ended so, and says how many; posts to the books,
     /// so the last thing in its transaction. The campaign's row is locked by the caller.

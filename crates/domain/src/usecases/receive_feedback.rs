@@ -88,11 +88,15 @@ pub async fn receive_feedback(
     let at = feedback.occurred_at.map_or(now, |at| at.max(mail.queued_at).min(now));
     act(tx, &mail, feedback.kind, at, now).await?;
     // As it stands by now, and until this is committed: whoever gives it up as in doubt afterwards sees the event.
-    let mail = tx.deliveries().find_for_update(delivery).await?.unwrap_or(mail);
+    let doubted = tx.deliveries().hold(&[delivery].into()).await?.in_doubt;
+    let mail = tx.deliveries().find(delivery).await?.unwrap_or(mail);
     settle(tx, &mail, feedback.kind, now).await?;
-    let (kind, machine) = told(feedback.kind, mail.state);
+    let (kind, machine) = told(feedback.kind, if doubted.is_empty() { mail.state } else { DeliveryState::InDoubt });
     let event = EngagementEvent { id: event_id(&receipt), delivery, kind, link: None, at, machine };
     tx.events().record(&[event]).await?;
+    if mail.state == DeliveryState::Pending && !doubted.is_empty() {
+        tx.deliveries().settle_heard(&doubted, now).await?;
+    }
     Ok(Received::Counted)
 }
 
@@ -193,9 +197,11 @@ mod tests {
     use crate::model::ids::{
         CampaignId, CampaignNo, ContactId, ContactNo, HookNo, Pass, StepId, StepNo, TenantNo, WorkspaceNo,
     };
+    use crate::ports::deliveries::HeldDeliveries;
     use crate::ports::events::EventReport;
     use crate::ports::tokens::MockTokens;
     use crate::testing::MockUnit;
+    use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
     const HOOK: HookKey = HookKey { tenant: TenantNo(1), workspace: WorkspaceNo(1), no: HookNo(1) };
@@ -255,7 +261,10 @@ mod tests {
     fn unit(state: DeliveryState) -> (MockUnit, Arc<Mutex<Vec<EngagementEvent>>>) {
         let mut unit = MockUnit::at(now());
         unit.deliveries.expect_find().returning(move |key| Ok(Some(mail(key, state))));
-        unit.deliveries.expect_find_for_update().once().returning(move |key| Ok(Some(mail(key, state))));
+        unit.deliveries.expect_hold().once().returning(move |keys| {
+            let in_doubt = if state == DeliveryState::InDoubt { keys.clone() } else { BTreeSet::new() };
+            Ok(HeldDeliveries { in_doubt, ..HeldDeliveries::default() })
+        });
         unit.hooks.expect_claim().returning(|_, _| Ok(Claimed::First));
         let told = Arc::<Mutex<Vec<EngagementEvent>>>::default();
         let kept = Arc::clone(&told);
@@ -314,6 +323,27 @@ mod tests {
         // One that is blocked is noted nowhere.
         let (unit, _) = unit(DeliveryState::Sent);
         receive(unit, &feedback(bounced("5.7.1"))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_heard_calls_off_a_mail_that_waits_to_be_sent_once_more() {
+        for (kind, expected) in
+            [(FeedbackKind::Delivered, EventKind::Delivered), (bounced("5.7.1"), EventKind::Bounced)]
+        {
+            let mut unit = MockUnit::at(now());
+            unit.deliveries.expect_find().returning(|key| Ok(Some(mail(key, DeliveryState::Pending))));
+            let held = HeldDeliveries { in_doubt: [delivery(1)].into(), ..HeldDeliveries::default() };
+            unit.deliveries.expect_hold().return_once(|_| Ok(held));
+            unit.hooks.expect_claim().returning(|_, _| Ok(Claimed::First));
+            let mut order = mockall::Sequence::new();
+            unit.events.expect_record().once().in_sequence(&mut order).returning(move |events| {
+                assert_eq!(events[0].kind, expected, "it was accepted once, whatever comes of it now");
+                Ok(EventReport::default())
+            });
+            let settled = unit.deliveries.expect_settle_heard().once().in_sequence(&mut order);
+            settled.withf(|mails, _| *mails == [delivery(1)].into()).returning(|_, _| Ok(()));
+            receive(unit, &feedback(kind)).await.unwrap();
+        }
     }
 
     #[tokio::test]

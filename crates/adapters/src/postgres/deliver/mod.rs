@@ -8,6 +8,7 @@
 //! kind in the order of their keys.
 
 mod begin;
+pub(super) mod called_off;
 mod claim;
 mod due;
 mod ending;

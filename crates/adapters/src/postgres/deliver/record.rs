@@ -4,7 +4,7 @@ use super::ending::{self, Ending};
 use super::heard::{arrived, heard};
 use super::refused::give_up_refused;
 use super::rows::{self, OutboxRow};
-use super::{bind_attempts, bind_campaign, late, open, open_asking};
+use super::{bind_attempts, bind_campaign, called_off, late, open, open_asking};
 use crate::postgres::exits::Exits;
 use crate::postgres::prepared::prepared;
 use crate::postgres::{PgStore, PgTx, StoreErrorExt, books};
@@ -14,7 +14,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Jsonb, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::bounce::BounceClass;
-use muster_domain::model::delivery::{Attempt, DeliveryState, RetryPolicy, SendOutcome, Settlement};
+use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, RetryPolicy, SendOutcome, Settlement};
 use muster_domain::model::enrollment::ExitReason;
 use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
@@ -36,6 +36,7 @@ pub(super) async fn record(
     if locked.len() < outcomes.len() {
         look_again(&tx, key, &outcomes, &mut locked).await?;
     }
+    let accepted = accepted_before(&tx, key, &outcomes, &mut locked).await?;
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
@@ -46,7 +47,8 @@ pub(super) async fn record(
     for row in locked {
         let attempt = row.attempt(key);
         met.insert(attempt);
-        if let Some(outcome) = outcomes.get(&attempt).filter(|outcome| applies(&row, outcome)) {
+        let outcome = outcomes.get(&attempt).or_else(|| accepted.get(&attempt));
+        if let Some(outcome) = outcome.filter(|outcome| applies(&row, outcome)) {
             let outcome = if heard.contains(&attempt.key) { &arrived } else { *outcome };
             verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
@@ -101,6 +103,28 @@ async fn look_again(
     let missed: Vec<&Attempt> = outcomes.keys().filter(|attempt| !met.contains(attempt)).collect();
     locked.extend(rows::lock(tx, key, missed).await?);
     Ok(())
+}
+
+/// Mails that were accepted in an earlier attempt, whose last one waits to be sent once more: locked as well, each with that outcome. The
+/// last one may have been claimed and given back since.
+async fn accepted_before<'a>(
+    tx: &PgTx,
+    key: CampaignKey,
+    outcomes: &HashMap<Attempt, &'a SendOutcome>,
+    locked: &mut Vec<OutboxRow>,
+) -> StoreResult<HashMap<Attempt, &'a SendOutcome>> {
+    let met: HashSet<Attempt> = locked.iter().map(|row| row.attempt(key)).collect();
+    let accepted: HashMap<DeliveryKey, &SendOutcome> = outcomes
+        .iter()
+        .filter(|(attempt, outcome)| matches!(outcome, SendOutcome::Sent { .. }) && !met.contains(attempt))
+        .map(|(attempt, outcome)| (attempt.key, *outcome))
+        .collect();
+    if accepted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let waiting = called_off::waiting(tx, key, accepted.keys().copied()).await?;
+    locked.extend(rows::lock(tx, key, waiting.iter().filter(|attempt| !met.contains(attempt))).await?);
+    Ok(waiting.into_iter().filter_map(|attempt| Some((attempt, *accepted.get(&attempt.key)?))).collect())
 }
 
 pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {

@@ -2,14 +2,16 @@
 
 use super::decisions::{self, Decided};
 use crate::postgres::StoreErrorExt;
+use crate::postgres::deliver::called_off::{self, waits};
 use crate::postgres::deliver::heard::heard;
 use crate::postgres::delivery_keys::{DeliveryColumns, bind_deliveries};
 use crate::postgres::events::back;
 use crate::postgres::prepared::prepared;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use muster_domain::model::books::BookEntries;
 use muster_domain::model::decision::{Evidence, Resolution};
 use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
@@ -97,25 +99,62 @@ impl BeforeRow {
 }
 
 /// All are locked that are in the outbox, whatever their state (`OFFSET 0`).
-const HOLD_UNDER_WAY: &str = "SELECT u.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
-    CROSS JOIN LATERAL (SELECT state FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
-        AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o WHERE o.state = 's'";
+const HOLD_UNDER_WAY: &str = concat!(
+    "SELECT u.*, o.waits FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
+     CROSS JOIN LATERAL (SELECT state, ",
+    waits!(),
+    " AS waits FROM outbox WHERE tenant_no = $1 AND campaign_no = u.campaign_no AND contact_no = u.contact_no \
+         AND step = u.step AND pass = u.pass OFFSET 0 FOR UPDATE) AS o WHERE o.state = 's' OR o.waits"
+);
 const HOLD_DOUBTS: &str = "SELECT m.* FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[]) AS u (campaign_no, contact_no, step, pass) \
     CROSS JOIN LATERAL (SELECT campaign_no, contact_no, step, pass FROM messages WHERE tenant_no = $1 AND campaign_no = u.campaign_no \
         AND contact_no = u.contact_no AND step = u.step AND pass = u.pass AND state = 'd' OFFSET 0 FOR UPDATE) AS m";
 
-/// Locks deliveries in the outbox, then those among the messages that are in doubt; one after the other, since whoever held
-/// one in the outbox may have moved it.
+#[derive(QueryableByName)]
+struct UnderWayRow {
+    #[diesel(embed)]
+    delivery: DeliveryColumns,
+    /// To be sent once more; else it is being sent.
+    #[diesel(sql_type = Bool)]
+    waits: bool,
+}
+
+async fn hold_under_way(
+    mut conn: &AsyncPgConnection,
+    tenant: TenantNo,
+    mails: impl Iterator<Item = DeliveryKey> + Clone,
+) -> StoreResult<Vec<UnderWayRow>> {
+    bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, mails).get_results(&mut conn).await.store()
+}
+
+async fn hold_doubts(
+    mut conn: &AsyncPgConnection,
+    tenant: TenantNo,
+    mails: impl Iterator<Item = DeliveryKey> + Clone,
+) -> StoreResult<Vec<DeliveryColumns>> {
+    bind_deliveries(prepared(HOLD_DOUBTS), tenant, mails).get_results(&mut conn).await.store()
+}
+
+/// Locks deliveries in the outbox, and before them the enrollments of those that wait to be sent once more; then those among the
+/// messages that are in doubt. One after the other, since whoever held one in the outbox may have moved it; in one flight.
 pub(super) async fn hold(
-    conn: &mut AsyncPgConnection,
+    conn: &AsyncPgConnection,
     tenant: TenantNo,
     keys: &BTreeSet<DeliveryKey>,
 ) -> StoreResult<HeldDeliveries> {
     let ours = || keys.iter().filter(|key| key.tenant == tenant).copied();
-    let read = |rows: Vec<DeliveryColumns>| rows.into_iter().map(|row| row.key(tenant)).collect();
-    let under_way = bind_deliveries(prepared(HOLD_UNDER_WAY), tenant, ours()).get_results(conn).await.store()?;
-    let in_doubt = bind_deliveries(prepared(HOLD_DOUBTS), tenant, ours()).get_results(conn).await.store()?;
-    Ok(HeldDeliveries { under_way: read(under_way), in_doubt: read(in_doubt) })
+    let ((), under_way, doubts) = try_join!(
+        called_off::hold(conn, tenant, ours()),
+        hold_under_way(conn, tenant, ours()),
+        hold_doubts(conn, tenant, ours()),
+    )?;
+    let mut held = HeldDeliveries::default();
+    for UnderWayRow { delivery, waits } in under_way {
+        let kind = if waits { &mut held.in_doubt } else { &mut held.under_way };
+        kind.insert(delivery.key(tenant));
+    }
+    held.in_doubt.extend(doubts.into_iter().map(|row| row.key(tenant)));
+    Ok(held)
 }
 
 /// Settles those of which something was heard as sent. What comes back has to be posted.
@@ -130,7 +169,8 @@ pub(super) async fn settle_heard(
     // In the order of keys, so each campaign's stand together.
     for mails in arrived.chunk_by(|one, next| one.campaign == next.campaign) {
         let Some(campaign) = mails.first().map(DeliveryKey::campaign_key) else { continue };
-        let settled = settle(conn, campaign, mails, Resolution::Sent, Evidence::Event, now).await?;
+        let mut settled = settle(conn, campaign, mails, Resolution::Sent, Evidence::Event, now).await?;
+        settled += called_off::arrived_after_all(conn, campaign, mails, now).await?;
         entries.insert(campaign.campaign, settled);
     }
     Ok(entries)

@@ -242,6 +242,31 @@ async fn an_answer_that_comes_late_keeps_a_second_mail_from_going_out() {
     queue.assert_books().await;
 }
 
+/// Nothing but a claim tells the attempts apart, and that one came to nothing.
+#[tokio::test]
+async fn so_does_one_that_comes_after_the_second_was_claimed_in_vain() {
+    for (outcome, ended) in [(sent(), 1), (failed(false), 0), (retry(), 0), (in_doubt(), 0)] {
+        let queue = MailQueue::of(2).await;
+        let store = queue.store();
+        let first = begun(&store, queue.key, 1).await;
+        expire_leases(&queue).await;
+        store.reap(&RetryPolicy::default()).await.unwrap();
+        assert!(resolve(&queue, &store, first[0].key, Resolution::Resend).await);
+        let second: Vec<_> = claim(&store, queue.key, 2)
+            .await
+            .iter()
+            .map(|letter| letter.claimed.attempt)
+            .filter(|one| one.key == first[0].key)
+            .collect();
+        assert_eq!(second.len(), 1);
+        store.give_back(queue.key, &second).await.unwrap();
+        let before = queue.queued('p').await;
+        record(&store, queue.key, &first, &outcome).await;
+        assert_eq!((before - queue.queued('p').await, queue.messages('s').await), (ended, ended), "{outcome:?}");
+        queue.assert_books().await;
+    }
+}
+
 #[tokio::test]
 async fn a_late_answer_is_kept_as_what_settled_the_doubt() {
     let queue = MailQueue::of(1).await;
