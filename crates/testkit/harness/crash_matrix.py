@@ -117,7 +117,11 @@ class Cell:
         worker.send(signal.SIGCONT)
         on.orders.fault("continue", worker.name)
         audience.completed(on)
-        return self.judged(on)
+        report = self.judged(on)
+        # Whoever goes on tells what became of everything that was in doubt meanwhile.
+        if not self.bug and report.numbers["doubt"]:
+            report.check("in doubt", "nothing, when the process has gone on", [str(report.numbers["doubt"])])
+        return report
 
     def launch(self, on, crash):
         """A launch whose process dies: repeated with the same key when a server died, gone on with when a worker did."""

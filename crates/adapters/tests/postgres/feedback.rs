@@ -1,6 +1,6 @@
 //! Hooks, receipts and soft bounces: every promise of their ports.
 
-use crate::deliver::{begun, expire_leases, in_doubt, record, sent};
+use crate::deliver::{begun, expire_leases, failed, in_doubt, record, retry, sent};
 use chrono::{DateTime, TimeDelta, Utc};
 use muster_domain::model::decision::{Evidence, Resolution};
 use muster_domain::model::delivery::{Attempt, DeliveryKey, DeliveryState, RetryPolicy};
@@ -11,7 +11,7 @@ use muster_domain::model::ids::{HookNo, LinkNo, TenantNo, WorkspaceNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::model::suppression::SuppressionReason;
 use muster_domain::ports::deliveries::HeldDeliveries;
-use muster_domain::ports::delivery::Reaper;
+use muster_domain::ports::delivery::{self, Reaper};
 use muster_domain::ports::hooks::Claimed;
 use muster_domain::ports::store::{Store, StoreResult, Tx, Workspace, in_tx};
 use muster_domain::usecases::record_engagement::{Place, Visit, record_engagement};
@@ -256,15 +256,15 @@ async fn a_delivery_that_is_held_is_neither_given_up_nor_begun_meanwhile() {
     let store = queue.store();
     let attempts = begun(&store, queue.key, 1).await;
     let mut holder = store.begin(queue.workspace).await.unwrap();
-    let held = holder.deliveries().find_for_update(attempts[0].key).await.unwrap().unwrap();
-    assert_eq!(held.state, DeliveryState::Sending);
+    let held = holder.deliveries().hold(&[attempts[0].key].into()).await.unwrap();
+    assert_eq!(held.under_way, [attempts[0].key].into());
     let outcome = in_doubt();
     let mut recording = Box::pin(record(&store, queue.key, &attempts, &outcome));
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut recording).await.is_err(), "it did not wait");
     holder.events().record(&[event(attempts[0].key, EventKind::Delivered, None)]).await.unwrap();
     holder.commit().await.unwrap();
     assert_eq!(recording.await.sent, 1, "it saw what was told while it waited");
-    let ended = tell(&queue, async |tx| tx.deliveries().find_for_update(attempts[0].key).await).await.unwrap();
+    let ended = tell(&queue, async |tx| tx.deliveries().find(attempts[0].key).await).await.unwrap();
     assert_eq!(ended.state, DeliveryState::Sent);
 }
 
@@ -370,6 +370,46 @@ async fn a_visit_and_a_late_answer_at_once_end_a_mail_that_was_to_be_sent_once_m
     assert_eq!((queue.messages('s').await, queue.queued('p').await), (20, 0));
     assert_eq!(queue.number("SELECT sum(sent) FROM stats").await, 20);
     queue.assert_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_that_comes_while_the_second_mail_is_in_hand_calls_it_off_too() {
+    let (queue, _) = to_be_sent_once_more(1).await;
+    let store = queue.store();
+    queue.run("UPDATE outbox SET retry_at = now()").await;
+    let claimed = crate::deliver::claim(&store, queue.key, 1).await;
+    assert_eq!(claimed.len(), 1);
+    tell(&queue, async |tx| record_engagement(tx, &[visit(&queue, 0, Place::Image, None)]).await).await;
+    assert_eq!((queue.messages('s').await, queue.queued('c').await), (1, 0));
+    let begun = crate::deliver::begin(&store, queue.key, &claimed).await;
+    assert_eq!(begun.begun, [], "whoever has it in hand has nothing any more");
+    queue.assert_figures().await;
+    queue.assert_books().await;
+}
+
+/// It may have arrived before, whatever becomes of it now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_that_comes_while_it_is_sent_once_more_says_that_it_was_sent_whatever_becomes_of_it() {
+    for outcome in [Some(retry()), Some(failed(true)), Some(failed(false)), Some(in_doubt()), None] {
+        for heard in [false, true] {
+            let (queue, _) = to_be_sent_once_more(1).await;
+            let store = queue.store();
+            queue.run("UPDATE outbox SET retry_at = now()").await;
+            let again = begun(&store, queue.key, 1).await;
+            assert_eq!(again.len(), 1);
+            if heard {
+                let visit = (visit(&queue, 0, Place::Image, None).0, TimeDelta::seconds(1));
+                tell(&queue, async |tx| record_engagement(tx, &[visit]).await).await;
+                assert_eq!(queue.text("SELECT coalesce(machine::text, 'a person') FROM events").await, "a person");
+            }
+            match &outcome {
+                Some(outcome) => drop(record(&store, queue.key, &again, outcome).await),
+                None => drop(delivery::DeliveryStore::give_back(&store, queue.key, &again).await.unwrap()),
+            }
+            assert_eq!(queue.messages('s').await, i64::from(heard), "{outcome:?}");
+            queue.assert_books().await;
+        }
+    }
 }
 
 /// What locks an enrollment moves the mail on; so it is locked first.

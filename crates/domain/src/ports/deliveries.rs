@@ -66,9 +66,6 @@ pub trait DeliveryRepo: Send {
     ) -> StoreResult<Vec<DeliveryView>>;
     /// The delivery of that key, if it is one of this workspace.
     async fn find(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>>;
-    /// The same, held where it stands until the transaction ends: nobody begins or ends it meanwhile. For who holds nothing
-    /// that is locked after the outbox.
-    async fn find_for_update(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>>;
     /// Settles a delivery in doubt, keeps who or what decided, and has the commit post it to the books. `false`, and
     /// nothing has changed, when it is not in doubt (any more), or is to be sent once more to a contact that has left the
     /// campaign.

@@ -4,7 +4,7 @@
 //! of the claim it was made under, and changes nothing when another claim came after. Leases and retries run on the
 //! database's own clock; everything else on business time.
 
-use super::store::StoreResult;
+use super::store::{StoreError, StoreResult};
 use crate::model::address::EmailAddress;
 use crate::model::contact::ContactFacts;
 use crate::model::delivery::{Attempt, RetryPolicy, SendOutcome};
@@ -146,6 +146,15 @@ impl RecordReport {
     }
 }
 
+/// What renewing came to.
+#[derive(Debug, Default)]
+pub struct RenewReport {
+    /// Prolonged: nobody else has had them since they were claimed.
+    pub renewed: Vec<Attempt>,
+    /// What kept others from it; the last of several troubles.
+    pub trouble: Option<StoreError>,
+}
+
 /// Storage of deliveries.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
@@ -191,8 +200,9 @@ pub trait DeliveryStore: Send + Sync {
     /// theirs was handed over and that none will be.
     async fn give_back(&self, campaign: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport>;
 
-    /// Prolongs the leases of attempts, claimed and begun ones alike, to a [`LEASE`] from now.
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()>;
+    /// Prolongs the leases of attempts, claimed and begun ones alike, to a [`LEASE`] from now. Not of those that somebody is beginning or
+    /// ending this moment, and of none that is no longer its claim's.
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport;
 }
 
 /// What reaping came to.

@@ -5,7 +5,8 @@ use muster_adapters::faults::{Bug, point};
 use muster_domain::model::delivery::{Attempt, RetryPolicy, SendOutcome};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{
-    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport, Reservations,
+    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport, RenewReport,
+    Reservations,
 };
 use muster_domain::ports::store::StoreResult;
 use std::collections::HashMap;
@@ -140,7 +141,7 @@ impl DeliveryStore for Faulty {
         self.inner.give_back(campaign, attempts).await
     }
 
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport {
         self.inner.renew(attempts).await
     }
 }

@@ -6,7 +6,7 @@ use muster_adapters::postgres::PgStore;
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{
-    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
+    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport, RenewReport,
 };
 use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_testkit::fake_mail::{FakeBehaviour, FakeMail, MailEvent};
@@ -69,7 +69,7 @@ impl DeliveryStore for Lossy {
         self.store.give_back(campaign, attempts).await
     }
 
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport {
         self.store.renew(attempts).await
     }
 }

@@ -69,23 +69,22 @@ impl Leases {
             return true;
         }
         let asked_at = Instant::now();
-        match tokio::time::timeout(ANSWER_WITHIN, store.renew(&held)).await {
-            Ok(Ok(())) => {
-                self.renewed(&held, asked_at);
-                return true;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, held = held.len(), "leases could not be renewed"),
-            Err(_) => tracing::warn!(held = held.len(), "leases could not be renewed in time"),
+        let Ok(report) = tokio::time::timeout(ANSWER_WITHIN, store.renew(&held)).await else {
+            tracing::warn!(held = held.len(), "leases could not be renewed in time");
+            return false;
+        };
+        self.renewed(&report.renewed, asked_at);
+        if let Some(error) = &report.trouble {
+            tracing::warn!(%error, held = held.len(), renewed = report.renewed.len(), "leases could not be renewed");
         }
-        false
+        report.trouble.is_none()
     }
 
-    /// Those whose lease lasted until the answer came were renewed. Of the others nobody knows: what has run out is nobody's, or
-    /// somebody else's, and storage passes over that in silence.
+    /// Those that storage vouches for last from when it was asked; also such as had run out, which nobody else had taken.
     fn renewed(&self, attempts: &[Attempt], asked_at: Instant) {
-        let (mut held, now) = (self.held(), Instant::now());
+        let mut held = self.held();
         for attempt in attempts {
-            if let Some(until) = held.get_mut(attempt).filter(|until| now < **until) {
+            if let Some(until) = held.get_mut(attempt) {
                 *until = (asked_at + LEASE).max(*until);
             }
         }
@@ -101,8 +100,10 @@ mod tests {
     use super::*;
     use muster_domain::model::delivery::{DeliveryKey, Epoch};
     use muster_domain::model::ids::{CampaignNo, ContactNo, Pass, StepNo, TenantNo};
-    use muster_domain::ports::delivery::MockDeliveryStore;
+    use muster_domain::ports::delivery::{MockDeliveryStore, RenewReport};
     use muster_domain::ports::store::StoreError;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
 
     const MOMENT: Duration = Duration::from_millis(1);
 
@@ -112,7 +113,8 @@ mod tests {
         let (mut store, kept) = (MockDeliveryStore::new(), Arc::clone(&asked));
         store.expect_renew().returning(move |_| {
             kept.lock().unwrap().push(begun.elapsed());
-            if begun.elapsed() < back { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
+            let away = begun.elapsed() < back;
+            RenewReport { trouble: away.then(|| StoreError::Unavailable("away".into())), ..RenewReport::default() }
         });
         let (leases, end) = (Arc::new(Leases::default()), CancellationToken::new());
         leases.hold([one()], Instant::now());
@@ -165,32 +167,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_renewal_counts_from_when_it_was_asked_for_and_not_for_what_had_run_out_when_the_answer_came() {
-        for (asked_after, answered_after, lasts_in_all) in [
-            (LEASE / 3, LEASE / 3, LEASE / 3 + LEASE),
-            (LEASE / 3, LEASE.saturating_sub(MOMENT), LEASE / 3 + LEASE),
-            (LEASE / 3, LEASE, LEASE),
-            (LEASE * 2, LEASE * 2, LEASE),
-        ] {
-            let (leases, since) = (Leases::default(), Instant::now());
-            leases.hold([one()], since);
-            tokio::time::advance(answered_after).await;
+    async fn a_renewal_counts_from_when_it_was_asked_for() {
+        let (leases, since) = (Leases::default(), Instant::now());
+        leases.hold([one()], since);
+        for (asked_after, answered_after) in [(LEASE / 3, LEASE / 3), (LEASE / 2, LEASE), (LEASE * 3, LEASE * 3)] {
+            tokio::time::advance((since + answered_after).duration_since(Instant::now())).await;
             leases.renewed(&[one()], since + asked_after);
-            let left = (since + lasts_in_all).checked_duration_since(Instant::now() + MOMENT);
-            assert_eq!(leases.lasts(&one()), left.is_some(), "{asked_after:?} {answered_after:?}");
-            if let Some(left) = left {
-                tokio::time::advance(left).await;
-                assert!(leases.lasts(&one()));
-                tokio::time::advance(MOMENT).await;
-            }
-            assert!(!leases.lasts(&one()), "{asked_after:?} {answered_after:?}");
+            assert!(leases.lasts(&one()));
         }
+        leases.renewed(&[one()], since);
+        tokio::time::advance(LEASE.saturating_sub(MOMENT)).await;
+        assert!(leases.lasts(&one()), "and what was asked for before takes nothing away");
+        tokio::time::advance(MOMENT).await;
+        assert!(!leases.lasts(&one()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn renewals_keep_a_lease_and_bring_none_back_that_ran_out_while_the_process_stood_still() {
+    async fn a_lease_lasts_as_long_as_storage_vouches_for_it_whatever_became_of_others() {
+        let lost = Arc::new(AtomicBool::new(false));
         let mut store = MockDeliveryStore::new();
-        store.expect_renew().returning(|_| Ok(()));
+        let is_lost = Arc::clone(&lost);
+        store.expect_renew().returning(move |attempts| RenewReport {
+            renewed: attempts.iter().filter(|_| !is_lost.load(Relaxed)).copied().collect(),
+            trouble: Some(StoreError::Internal("of another tenant".into())),
+        });
         let (leases, end) = (Arc::new(Leases::default()), CancellationToken::new());
         leases.hold([one()], Instant::now());
         leases.keep_renewed(Arc::new(store), end.clone());
@@ -198,7 +198,12 @@ mod tests {
             tokio::time::sleep(LEASE / 2).await;
             assert!(leases.lasts(&one()));
         }
-        tokio::time::advance(LEASE).await;
+        // The process stands still. What nobody took meanwhile is its own again with the first answer.
+        tokio::time::advance(LEASE * 2).await;
+        tokio::time::sleep(LEASE / 2).await;
+        assert!(leases.lasts(&one()));
+        lost.store(true, Relaxed);
+        tokio::time::sleep(LEASE).await;
         for _ in 0..10 {
             assert!(!leases.lasts(&one()));
             tokio::time::sleep(LEASE / 2).await;

@@ -1,5 +1,6 @@
 //! The end of deliveries: out of the outbox, into the messages, and the enrollment on its way.
 
+use super::heard::arrived;
 use super::rows::OutboxRow;
 use super::{bind_attempts, bind_campaign};
 use crate::postgres::events::back::already;
@@ -45,6 +46,12 @@ enum Onward {
 }
 
 impl Ending {
+    /// A mail of which something was heard that a mail server must have taken it for.
+    pub(super) fn arrived(row: OutboxRow) -> Self {
+        let (fate, detail) = (DeliveryState::Sent, arrived().detail().to_owned());
+        Self { row, fate, detail, refused: false, leave: None }
+    }
+
     /// `None` when the enrollment does not wait for this delivery: it has left, or has gone on already.
     fn onward(&self) -> Option<Onward> {
         let onward = match (self.leave, self.row.next_step) {

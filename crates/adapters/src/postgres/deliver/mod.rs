@@ -36,7 +36,7 @@ use diesel_async::AsyncPgConnection;
 use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN, RetryPolicy};
 use muster_domain::model::ids::{CampaignKey, TenantNo};
 use muster_domain::ports::delivery::{
-    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
+    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport, RenewReport,
 };
 use muster_domain::ports::store::StoreResult;
 
@@ -72,7 +72,7 @@ impl DeliveryStore for PgStore {
         record::give_back(self, campaign, attempts).await
     }
 
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport {
         renew::renew(self, attempts).await
     }
 }

@@ -20,7 +20,7 @@ use muster_domain::model::ids::{CampaignKey, CampaignNo};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{Finished, RecordReport};
 use muster_domain::ports::store::StoreResult;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub(super) async fn record(
     store: &PgStore,
@@ -40,16 +40,16 @@ pub(super) async fn record(
     let terms = Terms::of(&mut tx, key, outcomes.values().copied()).await?;
     let mut verdicts = Vec::with_capacity(outcomes.len());
     let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
-    let is_doubt = |outcome: &SendOutcome| matches!(outcome, SendOutcome::InDoubt { .. });
-    let doubts = outcomes.iter().filter(|(_, outcome)| is_doubt(outcome)).map(|(attempt, _)| attempt.key);
-    let heard = heard(&mut tx, key.tenant, doubts).await?;
-    let arrived = arrived();
+    let doubted = |row: &&OutboxRow| outcomes.get(&row.attempt(key)).is_some_and(|outcome| is_doubted(row, outcome));
+    let heard = heard_of(&mut tx, key, locked.iter().filter(doubted)).await?;
+    let sign = arrived();
     for row in locked {
         let attempt = row.attempt(key);
         met.insert(attempt);
         let outcome = outcomes.get(&attempt).or_else(|| accepted.get(&attempt));
         if let Some(outcome) = outcome.filter(|outcome| applies(&row, outcome)) {
-            let outcome = if heard.contains(&attempt.key) { &arrived } else { *outcome };
+            let arrived = row.state == b's' && heard.contains(&attempt.key);
+            let outcome = if arrived { &sign } else { *outcome };
             verdicts.push(Verdict::of(row, outcome, policy, terms));
         }
     }
@@ -122,8 +122,9 @@ async fn accepted_before<'a>(
     if accepted.is_empty() {
         return Ok(HashMap::new());
     }
-    let waiting = called_off::waiting(tx, key, accepted.keys().copied()).await?;
-    locked.extend(rows::lock(tx, key, waiting.iter().filter(|attempt| !met.contains(attempt))).await?);
+    let mut waiting = called_off::waiting(tx, key, accepted.keys().copied()).await?;
+    waiting.retain(|attempt| !met.contains(attempt));
+    locked.extend(called_off::take_back(tx, key, &waiting).await?);
     Ok(waiting.into_iter().filter_map(|attempt| Some((attempt, *accepted.get(&attempt.key)?))).collect())
 }
 
@@ -137,15 +138,36 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
     let (claims, sends): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
     let claims: Vec<Attempt> = claims.iter().map(|row| row.attempt(key)).collect();
-    rows::put_back(&mut tx, key, &claims).await?;
+    rows::put_back(&tx, key, &claims).await?;
     let terms = if sends.is_empty() { Terms::HOLD } else { Terms::read(&mut tx, key).await? };
-    let back = |row| Verdict::again(row, TimeDelta::zero(), false, "given back");
+    let heard = heard_of(&mut tx, key, sends.iter().filter(|row| row.resends > 0)).await?;
+    let back = |row: OutboxRow| {
+        let arrived = heard.contains(&row.attempt(key).key);
+        if arrived {
+            Verdict::End(Ending::arrived(row))
+        } else {
+            Verdict::again(row, TimeDelta::zero(), false, "given back")
+        }
+    };
     let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect(), terms).await?;
     report.again += claims.len();
     tx.commit().await?;
     let missed: Vec<Attempt> = attempts.iter().filter(|attempt| !met.contains(attempt)).copied().collect();
     late::requeue(store, key, &missed).await?;
     Ok(report)
+}
+
+/// Whether it may have arrived, for all that the outcome says: it is in doubt, or one of its attempts before was.
+fn is_doubted(row: &OutboxRow, outcome: &SendOutcome) -> bool {
+    matches!(outcome, SendOutcome::InDoubt { .. }) || row.resends > 0 && !matches!(outcome, SendOutcome::Sent { .. })
+}
+
+async fn heard_of(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    rows: impl Iterator<Item = &OutboxRow> + Clone,
+) -> StoreResult<BTreeSet<DeliveryKey>> {
+    heard(tx, key.tenant, rows.map(|row| row.attempt(key).key)).await
 }
 
 /// Whether an outcome is about this row: a send under way; a claim whose message could not be built; or a send that was

@@ -138,10 +138,10 @@ pub(super) const PUT_BACK: &str = "UPDATE outbox o SET state = 'p', lease_until 
 
 /// Makes claims of `attempts` pending again, and takes back those that the same transaction made begin.
 pub(super) async fn put_back(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     key: CampaignKey,
     attempts: impl IntoIterator<Item = &Attempt>,
 ) -> StoreResult<()> {
-    bind_attempts(prepared(PUT_BACK), key, attempts).execute(conn).await.store()?;
+    bind_attempts(prepared(PUT_BACK), key, attempts).execute(&mut conn).await.store()?;
     Ok(())
 }

@@ -87,26 +87,6 @@ pub(super) async fn list(
     rows.into_iter().map(|row| row.view(of)).collect()
 }
 
-/// Locks a delivery in the outbox or else among the messages; one after the other, since whoever held it in the outbox may
-/// have moved it.
-pub(super) async fn hold(conn: &mut AsyncPgConnection, key: DeliveryKey) -> StoreResult<()> {
-    for table in ["outbox", "messages"] {
-        diesel::sql_query(format!(
-            "SELECT FROM {table} WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = $3 AND step = $4 AND pass = $5 \
-             FOR UPDATE"
-        ))
-        .bind::<Integer, _>(key.tenant.0)
-        .bind::<Integer, _>(key.campaign.0)
-        .bind::<BigInt, _>(key.contact.0)
-        .bind::<SmallInt, _>(key.step.0)
-        .bind::<Integer, _>(key.pass.0)
-        .execute(conn)
-        .await
-        .store()?;
-    }
-    Ok(())
-}
-
 pub(super) async fn find(
     conn: &mut AsyncPgConnection,
     of: Workspace,

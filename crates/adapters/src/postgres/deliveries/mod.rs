@@ -40,14 +40,6 @@ impl DeliveryRepo for PgUnit {
         list::find(self.conn().await?, of, key).await
     }
 
-    async fn find_for_update(&mut self, key: DeliveryKey) -> StoreResult<Option<DeliveryView>> {
-        if key.tenant != self.of().tenant {
-            return Ok(None);
-        }
-        list::hold(self.conn().await?, key).await?;
-        self.find(key).await
-    }
-
     async fn resolve(
         &mut self,
         key: DeliveryKey,

@@ -17,7 +17,7 @@ use muster_domain::model::decision::{Evidence, Resolution};
 use muster_domain::model::delivery::{DeliveryKey, DeliveryState};
 use muster_domain::model::ids::{CampaignKey, CampaignNo, StepNo, TenantNo};
 use muster_domain::ports::deliveries::HeldDeliveries;
-use muster_domain::ports::store::StoreResult;
+use muster_domain::ports::store::{StoreError, StoreResult};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(QueryableByName)]
@@ -143,15 +143,20 @@ pub(super) async fn hold(
     keys: &BTreeSet<DeliveryKey>,
 ) -> StoreResult<HeldDeliveries> {
     let ours = || keys.iter().filter(|key| key.tenant == tenant).copied();
-    let ((), under_way, doubts) = try_join!(
+    let (waiting, under_way, doubts) = try_join!(
         called_off::hold(conn, tenant, ours()),
         hold_under_way(conn, tenant, ours()),
         hold_doubts(conn, tenant, ours()),
     )?;
     let mut held = HeldDeliveries::default();
     for UnderWayRow { delivery, waits } in under_way {
+        let mail = delivery.key(tenant);
+        if waits && !waiting.contains(&mail) {
+            // It was given up this moment, and its enrollment is not to be locked after it.
+            return Err(StoreError::Conflict);
+        }
         let kind = if waits { &mut held.in_doubt } else { &mut held.under_way };
-        kind.insert(delivery.key(tenant));
+        kind.insert(mail);
     }
     held.in_doubt.extend(doubts.into_iter().map(|row| row.key(tenant)));
     Ok(held)

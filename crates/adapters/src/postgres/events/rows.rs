@@ -165,8 +165,8 @@ struct NewRow {
     machine: Option<u8>,
 }
 
-/// Inserts events whose lines are locked; answers with those that are new. What comes while the mail is still being sent
-/// becomes a program's.
+/// Inserts events whose lines are locked; answers with those that are new. What comes while the mail is still being sent,
+/// and nobody can have it from an attempt before, becomes a program's.
 pub(super) async fn insert(
     conn: &mut AsyncPgConnection,
     tenant: TenantNo,
@@ -178,7 +178,7 @@ pub(super) async fn insert(
     let sql = "INSERT INTO events (tenant_no, campaign_no, contact_no, step, pass, kind, id, link, at, machine) \
         SELECT $1, u.campaign_no, u.contact_no, u.step, u.pass, u.kind::\"char\", u.id, u.link, u.at, \
             coalesce(u.machine::\"char\", CASE WHEN u.kind IN ('o', 'c') AND coalesce( \
-                (SELECT o.state = 's' FROM outbox o WHERE o.tenant_no = $1 AND o.campaign_no = u.campaign_no \
+                (SELECT o.state = 's' AND o.resends = 0 FROM outbox o WHERE o.tenant_no = $1 AND o.campaign_no = u.campaign_no \
                     AND o.contact_no = u.contact_no AND o.step = u.step AND o.pass = u.pass OFFSET 0), false) THEN 's'::\"char\" END) \
         FROM unnest($2::int[], $3::bigint[], $4::smallint[], $5::int[], $6::text[], $7::uuid[], $8::bigint[], $9::timestamptz[], $10::text[]) \
             AS u (campaign_no, contact_no, step, pass, kind, id, link, at, machine) \

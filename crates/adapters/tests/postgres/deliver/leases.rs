@@ -1,10 +1,11 @@
 //! Leases, their end, and what is learned after it.
 
 use super::{begin, begun, claim, expire_leases, failed, in_doubt, record, retry, sent};
-use muster_domain::model::delivery::{LEASE, LEASE_AT_BEGIN, RetryPolicy};
+use muster_domain::model::delivery::{Attempt, LEASE, LEASE_AT_BEGIN, RetryPolicy};
 use muster_domain::model::schedule::{OnInDoubt, Settings};
 use muster_domain::ports::delivery::{DeliveryStore, Reaper};
 use muster_testkit::mail_queue::{MailQueue, QueuePlan};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -68,7 +69,15 @@ async fn a_renewed_lease_does_not_run_out() {
     let claimed: Vec<_> = claim(&store, queue.key, 1).await.iter().map(|letter| letter.claimed.attempt).collect();
     claim(&store, queue.key, 1).await;
     expire_leases(&queue).await;
-    store.renew(&[sending, claimed].concat()).await.unwrap();
+    let held = [sending, claimed].concat();
+    // Somebody is at the second of them.
+    let contact = held[1].key.contact.0;
+    let other = queue.database.hold(&format!("SELECT FROM outbox WHERE contact_no = {contact} FOR UPDATE")).await;
+    assert_eq!(store.renew(&held).await.renewed, held[..1]);
+    other.release().await;
+    let report = store.renew(&held).await;
+    assert!(report.trouble.is_none());
+    assert_eq!(HashSet::<Attempt>::from_iter(report.renewed), HashSet::from_iter(held));
     let report = store.reap(&RetryPolicy::default()).await.unwrap();
     assert_eq!((report.returned, report.doubts.len()), (1, 0));
     let left = queue

@@ -37,11 +37,11 @@ fn beginning(letter: &Letter) -> Beginning {
     Beginning { attempt: claimed.attempt, recipient: recipient.clone(), first: claimed.attempts == 0 }
 }
 
-async fn claim(store: &PgStore, key: CampaignKey, limit: usize) -> Vec<Letter> {
+pub(crate) async fn claim(store: &PgStore, key: CampaignKey, limit: usize) -> Vec<Letter> {
     store.claim(key, limit).await.unwrap().letters
 }
 
-async fn begin(store: &PgStore, key: CampaignKey, letters: &[Letter]) -> BeginReport {
+pub(crate) async fn begin(store: &PgStore, key: CampaignKey, letters: &[Letter]) -> BeginReport {
     let batch: Vec<_> = letters.iter().map(beginning).collect();
     store.begin(key, &batch, &mut Counter::default()).await.unwrap()
 }
@@ -56,11 +56,11 @@ pub(crate) fn sent() -> SendOutcome {
     SendOutcome::Sent { reply: "250 ok".to_owned() }
 }
 
-fn retry() -> SendOutcome {
+pub(crate) fn retry() -> SendOutcome {
     SendOutcome::Retry { reason: "451 later".to_owned(), soft: false }
 }
 
-fn failed(bounced: bool) -> SendOutcome {
+pub(crate) fn failed(bounced: bool) -> SendOutcome {
     SendOutcome::Failed { reason: "550 no".to_owned(), bounced: bounced.then_some(BounceClass::Hard) }
 }
 

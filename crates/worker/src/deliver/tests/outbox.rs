@@ -9,7 +9,7 @@ use muster_domain::model::ids::{CampaignKey, CampaignNo, ContactNo, Pass, Sequen
 use muster_domain::model::sequence::{Sequence, Target};
 use muster_domain::ports::delivery::{
     BeginReport, Beginning, ClaimReport, Claimed, DeliveryStore, DynReservations, Finished, Letter, RecordReport,
-    Sender,
+    RenewReport, Sender,
 };
 use muster_domain::ports::store::StoreResult;
 use muster_domain::testing::a_step;
@@ -160,9 +160,12 @@ impl DeliveryStore for Outbox {
         Ok(RecordReport::default())
     }
 
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+    /// None of a campaign that it does not know.
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport {
         let held = attempts.iter().map(|attempt| (attempt.key.campaign_key(), Instant::now()));
         self.renewed.lock().unwrap().extend(held);
-        Ok(())
+        let piles = self.piles();
+        let known = attempts.iter().filter(|attempt| piles.contains_key(&attempt.key.campaign_key()));
+        RenewReport { renewed: known.copied().collect(), trouble: None }
     }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use muster_domain::model::delivery::{Attempt, RetryPolicy};
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{
-    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport,
+    BeginReport, Beginning, ClaimReport, DeliveryStore, DynReservations, Finished, RecordReport, RenewReport,
 };
 use muster_domain::ports::store::StoreResult;
 use muster_domain::ports::transport::{Journal, MockJournal, Phase};
@@ -75,9 +75,9 @@ impl<F: Fn(i64, usize) -> Answer + Send + Sync> DeliveryStore for Moody<F> {
         Ok(RecordReport { sent: finished.len(), ..RecordReport::default() })
     }
 
-    async fn renew(&self, attempts: &[Attempt]) -> StoreResult<()> {
+    async fn renew(&self, attempts: &[Attempt]) -> RenewReport {
         self.log.renewed.lock().unwrap().extend(attempts.iter().map(|one| (*one, Instant::now())));
-        Ok(())
+        RenewReport { renewed: attempts.to_vec(), trouble: None }
     }
 
     async fn due_campaigns(&self) -> StoreResult<Vec<CampaignKey>> {
