@@ -1,6 +1,6 @@
 //! The end of deliveries: out of the outbox, into the messages, and the enrollment on its way.
 
-use super::heard::arrived;
+use super::heard::ARRIVED;
 use super::rows::OutboxRow;
 use super::{bind_attempts, bind_campaign};
 use crate::postgres::events::back::already;
@@ -48,8 +48,7 @@ enum Onward {
 impl Ending {
     /// A mail of which something was heard that a mail server must have taken it for.
     pub(super) fn arrived(row: OutboxRow) -> Self {
-        let (fate, detail) = (DeliveryState::Sent, arrived().detail().to_owned());
-        Self { row, fate, detail, refused: false, leave: None }
+        Self { row, fate: DeliveryState::Sent, detail: ARRIVED.to_owned(), refused: false, leave: None }
     }
 
     /// `None` when the enrollment does not wait for this delivery: it has left, or has gone on already.

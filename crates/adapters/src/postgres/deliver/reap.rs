@@ -1,6 +1,6 @@
 //! What ran out: the claims and sends of processes that died.
 
-use super::heard::{arrived, heard};
+use super::heard::heard;
 use super::record::{Terms, Verdict, apply};
 use super::rows::{self, OutboxRow};
 use super::{bind_campaign, open};
@@ -100,10 +100,9 @@ async fn doubt_sends(
         let attempts = expired.iter().map(|row| row.attempt(key)).filter(|attempt| !heard.contains(&attempt.key));
         let doubts: Vec<_> = attempts.map(|attempt| Finished { attempt, outcome: outcome.clone() }).collect();
         let terms = Terms::read(&mut tx, key).await?;
-        let arrived = arrived();
         let of = |row: OutboxRow| {
-            let outcome = if heard.contains(&row.attempt(key).key) { &arrived } else { &outcome };
-            Verdict::of(row, outcome, policy, terms)
+            let arrived = heard.contains(&row.attempt(key).key);
+            if arrived { Verdict::arrived(row) } else { Verdict::of(row, &outcome, policy, terms) }
         };
         let verdicts = expired.into_iter().map(of).collect();
         let recorded = apply(&mut tx, key, verdicts, terms).await?;

@@ -1,7 +1,7 @@
 //! Recording how attempts ended, guarded by their epochs.
 
 use super::ending::{self, Ending};
-use super::heard::{arrived, heard};
+use super::heard::heard;
 use super::refused::give_up_refused;
 use super::rows::{self, OutboxRow};
 use super::{bind_attempts, bind_campaign, called_off, late, open, open_asking};
@@ -42,15 +42,13 @@ pub(super) async fn record(
     let mut met: HashSet<Attempt> = HashSet::with_capacity(outcomes.len());
     let doubted = |row: &&OutboxRow| outcomes.get(&row.attempt(key)).is_some_and(|outcome| is_doubted(row, outcome));
     let heard = heard_of(&mut tx, key, locked.iter().filter(doubted)).await?;
-    let sign = arrived();
     for row in locked {
         let attempt = row.attempt(key);
         met.insert(attempt);
         let outcome = outcomes.get(&attempt).or_else(|| accepted.get(&attempt));
         if let Some(outcome) = outcome.filter(|outcome| applies(&row, outcome)) {
             let arrived = row.state == b's' && heard.contains(&attempt.key);
-            let outcome = if arrived { &sign } else { *outcome };
-            verdicts.push(Verdict::of(row, outcome, policy, terms));
+            verdicts.push(if arrived { Verdict::arrived(row) } else { Verdict::of(row, outcome, policy, terms) });
         }
     }
     let mut posts = exits.into_entries();
@@ -143,11 +141,7 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
     let heard = heard_of(&mut tx, key, sends.iter().filter(|row| row.resends > 0)).await?;
     let back = |row: OutboxRow| {
         let arrived = heard.contains(&row.attempt(key).key);
-        if arrived {
-            Verdict::End(Ending::arrived(row))
-        } else {
-            Verdict::again(row, TimeDelta::zero(), false, "given back")
-        }
+        if arrived { Verdict::arrived(row) } else { Verdict::again(row, TimeDelta::zero(), false, "given back") }
     };
     let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect(), terms).await?;
     report.again += claims.len();
@@ -206,6 +200,11 @@ impl Verdict {
             Settlement::InDoubt => end(row, DeliveryState::InDoubt),
             Settlement::Again { after, resend } => Verdict::again(row, after, resend, detail),
         }
+    }
+
+    /// It was sent, says something that was heard of it.
+    pub(super) fn arrived(row: OutboxRow) -> Self {
+        Verdict::End(Ending::arrived(row))
     }
 
     fn again(row: OutboxRow, after: TimeDelta, resend: bool, detail: &str) -> Self {
