@@ -147,6 +147,9 @@ class Database:
             if email:
                 self.contacts[tenant, email.lower()] = number
         self.messages = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM messages")}
+        # Known not to have been handed over when it was too late to try again; of who was erased no reason is kept.
+        self.too_late = {tuple(row) for row in rows(url, """SELECT tenant_no, campaign_no, contact_no, step FROM messages
+            WHERE state = 'f' AND coalesce(detail, 'not handed over') LIKE 'not handed over%'""")}
         self.outbox = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM outbox")}
         self.enrollments, self.versions = {}, {}
         for *key, status, version in rows(url, "SELECT tenant_no, campaign_no, contact_no, status, version FROM enrollments"):
@@ -356,7 +359,7 @@ def check(log, orders, database):
               and key not in doubt and key not in db.outbox and not heard(key)]
     report.check("I-UNK", "in doubt is exact: what got no answer, and nothing else", unaccounted + unexplained + hidden)
     report.check("I-WHY", "what failed was refused for good, and who was left out or taken out had gone or was refused",
-                 unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient_of))
+                 unfounded(db, orders, faults, attempts, by_delivery, without_dot, senders, recipient_of))
     report.check("I-EDIT", "whoever is in gets every mail as it was when they came in", other_editions(db, by_delivery, recipient_of))
     report.check("I-STUCK", "nothing claimed, sending, launching or open at the end", stuck)
     report.check("I-COUNT", "the books are what the rows count to", db.books())
@@ -406,7 +409,7 @@ def check(log, orders, database):
 STATES = {"s": "sent", "f": "failed", "u": "suppressed", "k": "skipped", "d": "in doubt", "x": "cancelled"}
 
 
-def unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient_of):
+def unfounded(db, orders, faults, attempts, by_delivery, without_dot, senders, recipient_of):
     """Deliveries that ended without a mail, and enrollments that ended early, for which nobody gave a reason."""
     domain = lambda email: email.rpartition("@")[2]
     gone = {order["email"].lower() for order in orders if order["what"] in ("unsubscribe", "erase")}
@@ -419,7 +422,9 @@ def unfounded(db, orders, attempts, by_delivery, without_dot, senders, recipient
         email = recipient_of.get((key[0], key[2]), "?")
         of_it = f"{email} step {key[3]} of {senders.get(key[:2])}"
         tries = by_delivery.get(key, []) + without_dot(key)
-        if state == "f" and db.attempts[key] < ATTEMPTS and not any(attempt.rejected for attempt in tries):
+        # Whoever is stopped for longer than a lease may find, when it goes on, that everybody else has come to the end without it.
+        too_late = key in db.too_late and not by_delivery.get(key) and any(faults.stops.values())
+        if state == "f" and db.attempts[key] < ATTEMPTS and not too_late and not any(attempt.rejected for attempt in tries):
             yield f"{of_it}: failed after {db.attempts[key]} attempts, and nobody refused it for good"
         elif state in "xuk" and email not in gone and not (state == "x" and key[:2] in ended):
             yield f"{of_it}: {STATES[state]}, and {domain(email)} has no reason for it"

@@ -16,6 +16,8 @@ IN_DATABASE = {
     "a mail that nobody saw is sent": ("I-UNK", "UPDATE messages SET state = 'f' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
     "a mail is in doubt for no reason": ("I-UNK", "UPDATE messages SET state = 'd' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
     "a mail failed, and nobody refused it": ("I-WHY", "UPDATE messages SET state = 'f' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
+    "a mail that went out is called not handed over": ("I-WHY", """UPDATE messages SET state = 'f', detail = 'not handed over, they say'
+        WHERE contact_no = (SELECT min(contact_no) FROM messages)"""),
     "a mail was left out, for no reason": ("I-WHY", "UPDATE messages SET state = 'u' WHERE contact_no = (SELECT min(contact_no) FROM messages)"),
     "somebody was taken out, for no reason": ("I-WHY", """UPDATE enrollments SET status = 'x', exit_reason = 'm'
         WHERE contact_no = (SELECT min(contact_no) FROM enrollments)"""),

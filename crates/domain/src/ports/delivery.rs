@@ -5,6 +5,8 @@
 //! database's own clock; everything else on business time.
 
 use super::store::{StoreError, StoreResult};
+#[cfg(doc)]
+use super::transport::Phase;
 use crate::model::address::EmailAddress;
 use crate::model::contact::ContactFacts;
 use crate::model::delivery::{Attempt, RetryPolicy, SendOutcome};
@@ -90,6 +92,23 @@ pub trait Reservations: Send {
     /// Writes `MAIL FROM` and reads its reply for those of `attempts` that have a session or find one within moments, all at once and
     /// within a second from then; answers those for which it was accepted.
     async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt>;
+
+    /// Whether there are several mails for each session, to be reserved one after the other. The caller has written down all of them
+    /// already as [`Phase::Begun`].
+    fn in_rounds(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Reservations::further`] has anybody to reserve for.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// To be called once what was reserved last has begun: its messages go, and the same is done for the next of those attempts that
+    /// [`Reservations::reserve`] was asked for, on the same sessions. Answers those of them for which it was accepted.
+    async fn further(&mut self) -> Vec<Attempt> {
+        Vec::new()
+    }
 }
 
 /// Reservations behind a reference: `'static`, because mockall cannot carry the lifetime of a borrowed trait object.
@@ -176,8 +195,14 @@ pub trait DeliveryStore: Send + Sync {
     /// contacts that still have this address and are not suppressed; all that is held still until the commit. Whatever begins has
     /// [`LEASE_AT_BEGIN`] at least. So nothing
     /// begins after a pause, an unsubscribe, a suppression or an erasure has returned. What was not reserved is pending
-    /// again. After an error nobody knows whether anything began: nothing may be sent, and every attempt is to be given
-    /// back.
+    /// again.
+    ///
+    /// [In rounds](Reservations::in_rounds) they are turned to sending in a transaction of its own beforehand, as far as no limit is to be held for
+    /// them. The one that is held open asks all of that again, changes nothing while mail goes, and begins one round after
+    /// the other; each has begun when the next is asked for. Those whose address is suppressed by then are pending again.
+    ///
+    /// After an error nobody knows whether anything began, but for what has begun in a round before: nothing else may be sent, and every
+    /// other attempt is to be given back.
     async fn begin(
         &self,
         campaign: CampaignKey,

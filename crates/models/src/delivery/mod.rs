@@ -7,6 +7,7 @@
 mod journal;
 mod people;
 pub mod promises;
+mod rounds;
 mod store;
 mod worker;
 mod world;
@@ -49,6 +50,10 @@ pub enum Twin {
     ForgetsResends,
     /// The reaper takes what it finds, whether its lease runs or not.
     ReapsTheRunning,
+    /// What was marked beforehand begins whatever has come between the mark and the locks.
+    LooksBeforeTheLocks,
+    /// What was named in a round goes before it is known that the locks were held.
+    GoesUnconfirmed,
 }
 
 /// The model: `WORKERS` processes and one campaign with `MAILS` mails to as many contacts.
@@ -127,6 +132,10 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
             Action::Claim(worker) => self.claim(world, worker),
             Action::HandBack(worker) => Self::hand_back(world, worker),
             Action::Open(worker) => self.open(world, worker),
+            Action::OpenRounds(worker) => self.open_rounds(world, worker),
+            Action::Mark(worker, fate) => self.mark(world, worker, fate),
+            Action::Name(worker, mail, answered) => self.name(world, worker, mail, answered),
+            Action::Confirm(worker) => Self::confirm(world, worker),
             Action::Reserve(worker, lost) => Self::reserve(world, worker, lost),
             Action::Commit(worker, fate) => self.commit(world, worker, fate),
             Action::Dot(worker, mail) => self.dot(world, worker, mail),

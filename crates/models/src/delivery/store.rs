@@ -18,7 +18,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         for mail in 0..MAILS {
             let leased = matches!(world.mails[mail].mark.state, DeliveryState::Claimed | DeliveryState::Sending);
             if leased
-                && !world.is_held(mail)
+                && !world.is_locked(mail)
                 && (!world.is_in_hand(mail) || world.budget.stalls > 0 || self.is(Twin::ReapsTheRunning))
             {
                 actions.push(Action::Reap(mail));
@@ -123,7 +123,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         false
     }
 
-    fn apply_outcome(&self, world: &mut World<WORKERS, MAILS>, mail: usize, outcome: Outcome) {
+    pub(super) fn apply_outcome(&self, world: &mut World<WORKERS, MAILS>, mail: usize, outcome: Outcome) {
         let one = &world.mails[mail];
         let over = one.has_left() || (world.campaign.status == Status::Completed && !self.is(Twin::RetriesWhenOver));
         let on_in_doubt = if over { OnInDoubt::Hold } else { self.on_in_doubt };
@@ -178,12 +178,18 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         mine && !one.has_left() && world.campaign.status != Status::Completed
     }
 
-    /// Queues a mail in doubt again, under the locks of its enrollment and its campaign.
+    /// Queues a mail in doubt again, under the locks of its enrollment and its campaign; it has failed where these are over.
     pub(super) fn requeue(&self, world: &mut World<WORKERS, MAILS>, mail: usize, epoch: Epoch) {
         let seen_before = std::mem::take(&mut world.mails[mail].requeuing);
         let mut mark = world.mails[mail].mark;
         let there = mark.state == DeliveryState::InDoubt && mark.epoch == epoch;
-        if !there || !(seen_before || Self::may_requeue(world, mail, epoch)) {
+        if !there {
+            return;
+        }
+        if !seen_before && !Self::may_requeue(world, mail, epoch) {
+            if mark.resends == 0 || self.is(Twin::ForgetsDoubts) {
+                self.end(world, mail, DeliveryState::Failed, false);
+            }
             return;
         }
         mark.state = DeliveryState::Pending;

@@ -10,10 +10,20 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
     pub(super) fn worker_actions(&self, world: &World<WORKERS, MAILS>, worker: usize, actions: &mut Vec<Action>) {
         let (me, budget) = (&world.workers[worker], world.budget);
         let any = |wanted: fn(Stage) -> bool| me.jobs.iter().any(|job| wanted(job.stage));
-        if let Some(begin) = me.begin {
+        if let Some(begin) = me.begin.filter(|begin| begin.rounds) {
+            Self::round_actions(world, worker, begin, actions);
+        } else if let Some(begin) = me.begin {
             Self::begin_actions(world, worker, begin, actions);
+        } else if any(|stage| stage == Stage::Marked) {
+            actions.push(Action::OpenRounds(worker));
         } else if any(|stage| stage == Stage::Claimed) {
             actions.push(Action::Open(worker));
+            if budget.marks > 0 {
+                actions.push(Action::Mark(worker, Fate::Told));
+                if budget.cuts > 0 {
+                    actions.extend([Action::Mark(worker, Fate::Untold), Action::Mark(worker, Fate::Undone)]);
+                }
+            }
             if budget.drops > 0 {
                 actions.push(Action::HandBack(worker));
             }
@@ -45,20 +55,29 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         if begin.lives && budget.kills > 0 {
             actions.push(Action::KillSession(worker));
         }
-        if !begin.asked {
-            actions.push(Action::Reserve(worker, None));
-            if budget.drops > 0 {
-                let taken = (0..MAILS).filter(|mail| begin.parts[*mail] == Some(Part::Take));
-                actions.extend(taken.map(|mail| Action::Reserve(worker, Some(mail))));
-            }
-        } else if !begin.lives {
-            actions.push(Action::Commit(worker, Fate::Undone));
-        } else {
-            actions.push(Action::Commit(worker, Fate::Told));
-            if budget.cuts > 0 {
-                actions.extend([Action::Commit(worker, Fate::Untold), Action::Commit(worker, Fate::Undone)]);
-            }
+        if begin.asked {
+            Self::commit_actions(world, worker, begin, actions);
+            return;
         }
+        actions.push(Action::Reserve(worker, None));
+        if budget.drops > 0 {
+            let taken = (0..MAILS).filter(|mail| begin.parts[*mail] == Some(Part::Take));
+            actions.extend(taken.map(|mail| Action::Reserve(worker, Some(mail))));
+        }
+    }
+
+    pub(super) fn commit_actions(
+        world: &World<WORKERS, MAILS>,
+        worker: usize,
+        begin: Begin<MAILS>,
+        actions: &mut Vec<Action>,
+    ) {
+        let fates: &[Fate] = match begin.lives {
+            true if world.budget.cuts > 0 => &[Fate::Told, Fate::Untold, Fate::Undone],
+            true => &[Fate::Told],
+            false => &[Fate::Undone],
+        };
+        actions.extend(fates.iter().map(|fate| Action::Commit(worker, *fate)));
     }
 
     fn job_actions(world: &World<WORKERS, MAILS>, (worker, mail): (usize, usize), job: Job, actions: &mut Vec<Action>) {
@@ -81,7 +100,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
             }
             Stage::Answering(_) => actions.push(Action::Read(worker, mail)),
             Stage::ToRequeue => actions.push(Action::Requeue(worker, mail)),
-            Stage::Idle | Stage::Claimed | Stage::ToRecord(_) | Stage::ToGiveBack => {}
+            Stage::Idle | Stage::Claimed | Stage::Marked | Stage::ToRecord(_) | Stage::ToGiveBack => {}
         }
     }
 
@@ -155,7 +174,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         }
         if parts.iter().any(Option::is_some) {
             let asked = !parts.contains(&Some(Part::Take));
-            world.workers[worker].begin = Some(Begin { parts, asked, lives: true });
+            world.workers[worker].begin = Some(Begin { parts, asked, rounds: false, lives: true });
         }
     }
 
@@ -185,6 +204,9 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
         if fate != Fate::Told && begin.lives {
             world.budget.cuts -= 1;
         }
+        if begin.rounds {
+            return self.end_rounds(world, worker, begin, fate);
+        }
         for mail in 0..MAILS {
             let Some(part) = begin.parts[mail] else { continue };
             if begin.lives && fate != Fate::Undone {
@@ -211,7 +233,7 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
                 mark.attempts += 1;
                 Self::set(world, mail, mark);
             }
-            Part::Unanswered | Part::Return => {
+            Part::Named | Part::Unanswered | Part::Return => {
                 mark.state = DeliveryState::Pending;
                 Self::set(world, mail, mark);
             }

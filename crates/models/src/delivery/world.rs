@@ -68,6 +68,8 @@ pub struct Begin<const MAILS: usize> {
     pub parts: [Option<Part>; MAILS],
     /// `MAIL FROM` was written.
     pub asked: bool,
+    /// Its mails were marked beforehand and begin one after the other.
+    pub rounds: bool,
     /// The database session lives, and with it the locks.
     pub lives: bool,
 }
@@ -77,6 +79,8 @@ pub struct Begin<const MAILS: usize> {
 pub enum Part {
     /// It begins.
     Take,
+    /// It was named in this round.
+    Named,
     /// It was to begin, and the server gave no answer.
     Unanswered,
     /// It ends: the address is suppressed.
@@ -105,6 +109,8 @@ pub enum Stage {
     Idle,
     /// Claimed, written, waiting for its begin.
     Claimed,
+    /// Written down and marked; waits for the locks.
+    Marked,
     /// Begun.
     Begun,
     /// The final dot is written, or is about to be.
@@ -178,6 +184,8 @@ pub struct Budget {
     pub cuts: u8,
     /// Database sessions killed while a begin is open.
     pub kills: u8,
+    /// Begins in rounds. What they take back is claimed again, which would go on for ever.
+    pub marks: u8,
     /// Pauses.
     pub pauses: u8,
     /// Contacts that unsubscribe.
@@ -215,6 +223,14 @@ pub enum Action {
     HandBack(usize),
     /// A worker opens its begin: locks, gate, contacts, rows.
     Open(usize),
+    /// A worker whose begin is to be in rounds writes a batch down and marks it.
+    Mark(usize, Fate),
+    /// It opens that begin: locks, gate, contacts.
+    OpenRounds(usize),
+    /// It writes `MAIL FROM` for one mail; whether the server gives an answer.
+    Name(usize, usize, bool),
+    /// The database gives it a word in between two rounds.
+    Confirm(usize),
     /// It writes `MAIL FROM` for the batch; the server gives no answer for one mail.
     Reserve(usize, Option<usize>),
     /// It commits.
@@ -311,9 +327,15 @@ impl<const WORKERS: usize, const MAILS: usize> World<WORKERS, MAILS> {
         self.workers.iter().any(|worker| worker.begin.is_some_and(|begin| begin.lives))
     }
 
-    /// Whether a begin holds this mail's row and contact.
+    /// Whether a begin holds this mail's contact.
     pub fn is_held(&self, mail: usize) -> bool {
         self.workers.iter().any(|worker| worker.begin.is_some_and(|begin| begin.lives && begin.parts[mail].is_some()))
+    }
+
+    /// Whether it holds its row, too.
+    pub fn is_locked(&self, mail: usize) -> bool {
+        let locks = |begin: Begin<MAILS>| begin.lives && !begin.rounds && begin.parts[mail].is_some();
+        self.workers.iter().any(|worker| worker.begin.is_some_and(locks))
     }
 
     /// Whether a living process still works on this mail under its present epoch.

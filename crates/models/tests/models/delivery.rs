@@ -15,6 +15,7 @@ const NONE: Budget = Budget {
     stalls: 0,
     cuts: 0,
     kills: 0,
+    marks: 0,
     pauses: 0,
     unsubscribes: 0,
     erasures: 0,
@@ -57,6 +58,51 @@ fn it_holds_when_doubts_are_resent() {
         Budget { crashes: 1, drops: 2, stalls: 1, refusals: 1, exits: 1, completions: 1, unsubscribes: 1, ..NONE };
     let explored = holds("resending", Delivery::<2, 1>::new(budget).resending());
     assert!(explored.states > 20_000, "{explored:?}");
+}
+
+#[test]
+fn it_holds_in_rounds_while_people_interfere() {
+    let budget = Budget { pauses: 1, unsubscribes: 1, exits: 1, completions: 1, refusals: 1, marks: 2, ..NONE };
+    let explored = holds("rounds, people", Delivery::<2, 2>::new(budget));
+    assert!(explored.states > 50_000, "{explored:?}");
+}
+
+#[test]
+fn it_holds_in_rounds_when_processes_are_killed_and_leases_run_out() {
+    let budget = Budget { crashes: 1, stalls: 1, drops: 1, pauses: 1, marks: 1, ..NONE };
+    let explored = holds("rounds, processes", Delivery::<2, 2>::new(budget));
+    assert!(explored.states > 50_000, "{explored:?}");
+}
+
+#[test]
+fn it_holds_in_rounds_when_connections_are_lost_and_sessions_killed() {
+    let budget = Budget { drops: 1, cuts: 1, kills: 1, pauses: 1, erasures: 1, marks: 1, ..NONE };
+    let explored = holds("rounds, connections", Delivery::<2, 2>::new(budget));
+    assert!(explored.states > 50_000, "{explored:?}");
+}
+
+#[test]
+fn it_holds_in_rounds_when_doubts_are_resent() {
+    let budget = Budget { crashes: 1, drops: 2, stalls: 1, refusals: 1, exits: 1, completions: 1, marks: 2, ..NONE };
+    let explored = holds("rounds, resending", Delivery::<2, 1>::new(budget).resending());
+    assert!(explored.states > 20_000, "{explored:?}");
+}
+
+#[test]
+fn a_round_that_does_not_look_under_the_locks_passes_pauses_and_writes_to_who_has_left() {
+    let breaks_in_rounds = |budget, promise| {
+        let model = Delivery::<2, 1>::new(budget).without(Twin::LooksBeforeTheLocks);
+        breaks("LooksBeforeTheLocks", model, promise);
+    };
+    breaks_in_rounds(Budget { pauses: 1, marks: 1, ..NONE }, PAUSE);
+    breaks_in_rounds(Budget { unsubscribes: 1, marks: 1, ..NONE }, CLOSED);
+    breaks_in_rounds(Budget { exits: 1, marks: 1, ..NONE }, CLOSED);
+}
+
+#[test]
+fn a_round_that_goes_before_the_locks_are_known_to_be_held_passes_a_pause() {
+    let model = Delivery::<2, 1>::new(Budget { kills: 1, pauses: 1, marks: 1, ..NONE });
+    breaks("GoesUnconfirmed", model.without(Twin::GoesUnconfirmed), PAUSE);
 }
 
 /// One worker with one mail is enough to go wrong, but for what takes two.

@@ -13,6 +13,7 @@
 use super::begun::{Begun, Follower, NextBegin};
 use super::foresight::Foresight;
 use super::patience::Patience;
+use super::rounds::Record;
 use futures::FutureExt;
 use muster_domain::model::ids::CampaignKey;
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ struct Door {
     near: AtomicBool,
     /// Whether its begins have had the sessions that they expected.
     foresight: Foresight,
+    /// How those fared that had several mails for each session.
+    rounds: Record,
     /// The begin in the hall, when it has its locks.
     next: NextBegin,
 }
@@ -129,6 +132,10 @@ impl Within {
 
     pub(super) fn foresight(&self) -> &Foresight {
         &self.door.foresight
+    }
+
+    pub(super) fn rounds(&self) -> &Record {
+        &self.door.rounds
     }
 
     pub(super) fn campaign(&self) -> CampaignKey {

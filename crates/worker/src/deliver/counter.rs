@@ -2,6 +2,7 @@
 
 use super::begun::{Begun, Named};
 use super::rest::Rest;
+use super::rounds::Rounds;
 use super::sessions::{Expected, Hand, LONGEST_TO_SIT, Lent, Sessions};
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -21,7 +22,7 @@ const RESERVE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// A process that took longer to sit everybody down stood still: by then the database may have ended the begin, and whoever waited for
 /// its locks may have been told that nothing begins any more.
-const SEATED_WITHIN: Duration = Duration::from_millis(500);
+pub(super) const SEATED_WITHIN: Duration = Duration::from_millis(500);
 const _: () = assert!(
     SEATED_WITHIN.as_millis() > 5 * LONGEST_TO_SIT.as_millis()
         && SEATED_WITHIN.as_millis() + RESERVE_AT_MOST.as_millis() < 2_000,
@@ -58,6 +59,10 @@ pub(super) struct Counter {
     /// Those that have no session yet.
     letters: HashMap<Attempt, WireMessage>,
     places: HashMap<Attempt, Place>,
+    /// Where there are several for each session.
+    rounds: Option<Rounds>,
+    /// Those that may begin.
+    may_begin: Vec<Attempt>,
     journal: Arc<dyn Journal>,
     answered: usize,
     lost: usize,
@@ -69,8 +74,8 @@ pub(super) struct Counter {
     unwritten: Option<io::Error>,
     /// Why none of the sessions that were expected could be had.
     unopened: Option<TransportError>,
-    /// So many that could have begun found no session.
-    unseated: usize,
+    /// So many that could have begun lost their session, or were not answered in time.
+    unanswered: usize,
 }
 
 impl Counter {
@@ -81,6 +86,8 @@ impl Counter {
             hand,
             letters: HashMap::new(),
             places: HashMap::new(),
+            rounds: None,
+            may_begin: Vec::new(),
             journal,
             answered: 0,
             lost: 0,
@@ -88,7 +95,28 @@ impl Counter {
             trouble: None,
             unwritten: None,
             unopened: None,
-            unseated: 0,
+            unanswered: 0,
+        }
+    }
+
+    /// The mails are for several rounds. They are written down as begun, before any of them is marked; whether that worked.
+    pub(super) fn take_rounds(&mut self, rounds: Rounds) -> bool {
+        let mut all = self.places.keys().chain(self.letters.keys());
+        let written = all.try_for_each(|attempt| self.journal.record(*attempt, &Phase::Begun));
+        self.rounds = Some(rounds);
+        self.unwritten = written.err();
+        self.unwritten.is_none()
+    }
+
+    /// Those that have gone already, whatever becomes of the begin.
+    pub(super) fn gone(&self) -> HashSet<Attempt> {
+        self.rounds.as_ref().map(|rounds| rounds.gone().clone()).unwrap_or_default()
+    }
+
+    /// Of its mails so many began.
+    pub(super) fn came(&self, begun: usize, of: usize) {
+        if let Some(within) = self.hand.alone.as_ref().filter(|_| self.rounds.is_some()) {
+            within.rounds().came(begun, of);
         }
     }
 
@@ -102,7 +130,8 @@ impl Counter {
 
     /// How many may be claimed again at once, because nothing was wrong with them but that they found no session.
     pub(super) fn unseated(&self) -> usize {
-        self.unseated
+        let standing = self.may_begin.iter().filter(|attempt| self.letters.contains_key(attempt));
+        self.unanswered + standing.count()
     }
 
     /// The begin is over: who waits for it may go on, with the sessions of those that `begun` if it has its locks and nobody else wants
@@ -167,8 +196,26 @@ impl Counter {
             if let Some(message) = self.letters.remove(attempt) {
                 self.take(*attempt, message);
             }
-            self.unseated += usize::from(self.letters.contains_key(attempt));
         }
+    }
+
+    /// Reserves for as many of the attempts as sessions were expected, with what comes of these.
+    async fn reserve_expecting(&mut self, expected: Expected, attempts: &[Attempt]) -> Vec<Attempt> {
+        let begun_at = Instant::now();
+        let standing = attempts.iter().filter(|attempt| self.letters.contains_key(attempt));
+        let standing: Vec<Attempt> = standing.take(expected.sessions).copied().collect();
+        let following = self.follow(&standing, begun_at).await;
+        let left = following.len();
+        let (named, answers) = join!(named(following), async {
+            self.seat(expected, &standing[left..], left).await;
+            if begun_at.elapsed() > SEATED_WITHIN { Vec::new() } else { self.ask(attempts).await }
+        });
+        if let Some(within) = self.hand.alone.as_ref().filter(|_| left > 0) {
+            let came = named.iter().filter(|(_, named)| named.is_some()).count() + answers.len();
+            within.foresight().came(came, standing.len());
+            within.rounds().followed(left, standing.len());
+        }
+        self.heard_all(named, answers)
     }
 
     /// Names the sender of each that has a session.
@@ -190,13 +237,13 @@ impl Counter {
         let mut begin = Vec::with_capacity(named.len() + answers.len());
         for (attempt, named) in named {
             let Some((message, lent, answer)) = named else {
-                self.unseated += 1;
+                self.unanswered += 1;
                 continue;
             };
             self.places.insert(attempt, Place { message, lent, standing: Standing::Lost });
             if matches!(answer, Err(TransportError::Unavailable(_))) {
                 // The session was lost with the message before, or that took too long: it says little of this one, which may try another.
-                self.unseated += 1;
+                self.unanswered += 1;
             } else if self.heard(attempt, answer, None) {
                 begin.push(attempt);
             }
@@ -226,6 +273,10 @@ impl Counter {
         if let Some(place) = self.places.get_mut(&attempt) {
             place.standing = standing;
         }
+        if self.rounds.is_some() {
+            // It was written down beforehand.
+            return true;
+        }
         match self.journal.record(attempt, &Phase::Begun) {
             Ok(()) => true,
             Err(error) => {
@@ -240,27 +291,41 @@ impl Counter {
 impl Reservations for Counter {
     /// An attempt that the server refused counts as reserved: it did begin, and ends with that refusal.
     async fn reserve(&mut self, attempts: &[Attempt]) -> Vec<Attempt> {
-        let begun_at = Instant::now();
-        let Some(expected) = self.hand.expected.take() else {
+        self.may_begin = attempts.to_vec();
+        let reserved = if let Some(expected) = self.hand.expected.take() {
+            self.reserve_expecting(expected, attempts).await
+        } else {
             if let Some(within) = &mut self.hand.alone {
                 within.leave_the_hall();
             }
             let answers = self.ask(attempts).await;
-            return self.heard_all(Vec::new(), answers);
+            self.heard_all(Vec::new(), answers)
         };
-        let standing: Vec<Attempt> =
-            attempts.iter().filter(|attempt| self.letters.contains_key(attempt)).copied().collect();
-        let following = self.follow(&standing, begun_at).await;
-        let left = following.len();
-        let (named, answers) = join!(named(following), async {
-            self.seat(expected, &standing[left..], left).await;
-            if begun_at.elapsed() > SEATED_WITHIN { Vec::new() } else { self.ask(attempts).await }
-        });
-        if let Some(within) = self.hand.alone.as_ref().filter(|_| left > 0) {
-            let came = named.iter().filter(|(_, named)| named.is_some()).count() + answers.len();
-            within.foresight().came(came, standing.len());
+        if let Some(rounds) = &mut self.rounds {
+            rounds.first(attempts, &reserved);
         }
-        self.heard_all(named, answers)
+        reserved
+    }
+
+    fn in_rounds(&self) -> bool {
+        self.rounds.is_some()
+    }
+
+    fn has_more(&self) -> bool {
+        let alone = self.hand.alone.as_ref();
+        !self.letters.is_empty()
+            && self.rounds.as_ref().is_some_and(Rounds::go_on)
+            && alone.is_some_and(|within| self.sessions.nobody_else_waits(within.campaign()))
+    }
+
+    async fn further(&mut self) -> Vec<Attempt> {
+        let Some(rounds) = &mut self.rounds else { return Vec::new() };
+        let following = rounds.follow(&mut self.places, &mut self.letters);
+        let reserved = self.heard_all(named(following).await, Vec::new());
+        if let Some(rounds) = &mut self.rounds {
+            rounds.reserved(&reserved);
+        }
+        reserved
     }
 }
 

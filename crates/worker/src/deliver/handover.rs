@@ -3,6 +3,7 @@
 use super::begun::Begun;
 use super::counter::{Counter, Standing};
 use super::line::Line;
+use super::rounds::Rounds;
 use super::sessions::Hand;
 use futures::future::join_all;
 use muster_domain::model::delivery::Attempt;
@@ -10,6 +11,7 @@ use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{Beginning, Letter};
 use muster_domain::ports::store::{StoreError, StoreResult};
 use muster_domain::ports::transport::WireMessage;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -37,27 +39,35 @@ pub(super) async fn begin(
     batch: Vec<Ready>,
     hand: Hand,
 ) -> StoreResult<usize> {
+    let (in_rounds, began_at) = (batch.len() > hand.seats(), Instant::now());
     let mut counter = Counter::with(hand, Arc::clone(&line.sessions), Arc::clone(&line.ports.journal));
     let mut beginnings = Vec::with_capacity(batch.len());
     for Ready { beginning, message } in batch {
         counter.take(beginning.attempt, message);
         beginnings.push(beginning);
     }
-    let began_at = Instant::now();
+    if in_rounds && !counter.take_rounds(Rounds::of(line, began_at)) {
+        counter.tell(&line.rest);
+        line.give_back(beginnings.iter().map(|one| one.attempt));
+        return Ok(0);
+    }
     let report = timeout(BEGIN_AT_MOST, line.ports.store.begin(campaign, &beginnings, &mut counter)).await;
     let report = report.unwrap_or_else(|_| Err(StoreError::Unavailable("the begin took too long".into())));
     counter.tell(&line.rest);
     let unseated = counter.unseated();
     let mut places = counter.take_places();
-    let begun = match &report {
-        Ok(report) => {
-            line.count_begun(report.begun.len(), report.suppressed.len(), campaign, report.closed);
-            metrics::counter!("muster_deliveries_unseated_total").increment(unseated as u64);
-            report.begun.as_slice()
-        }
-        Err(_) => &[],
+    let begun: HashSet<Attempt> = if let Ok(report) = &report {
+        line.count_begun(report.begun.len(), report.suppressed.len(), campaign, report.closed);
+        metrics::counter!("muster_deliveries_unseated_total").increment(unseated as u64);
+        report.begun.iter().copied().collect()
+    } else {
+        let gone = counter.gone();
+        line.count_begun(gone.len(), 0, campaign, 0);
+        gone
     };
-    let begun_here = begun.iter().filter_map(|attempt| Some((*attempt, places.remove(attempt)?)));
+    counter.came(begun.len(), beginnings.len());
+    let begun_here =
+        report.iter().flat_map(|report| &report.begun).filter_map(|attempt| Some((*attempt, places.remove(attempt)?)));
     counter.leave(begun_here.map(|(attempt, place)| Begun::of(line, attempt, began_at, place)));
     drop(counter);
     // Nothing of the others was or will be handed over. Where it is not known whether they began, that puts it right.
@@ -70,13 +80,13 @@ pub(super) async fn begin(
     }))
     .await;
     match report {
-        Ok(_) => {
-            line.leases.release(&others);
-            Ok(unseated)
-        }
+        // Of these the journal says more than was done.
+        Ok(_) if in_rounds => line.give_back(others),
+        Ok(_) => line.leases.release(&others),
         Err(error) => {
             line.give_back(others);
-            Err(error)
+            return Err(error);
         }
     }
+    Ok(unseated)
 }

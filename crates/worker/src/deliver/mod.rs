@@ -28,6 +28,7 @@ mod places;
 mod recorder;
 mod rest;
 mod rota;
+mod rounds;
 mod sessions;
 mod turn;
 mod waiting;

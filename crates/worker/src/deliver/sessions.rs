@@ -24,6 +24,9 @@ pub(super) const LONGEST_TO_SIT: Duration = AT_THE_DOOR.saturating_add(ARRIVE).s
 /// is on its way to the disk.
 const FEW: usize = 50;
 
+/// Where there are more, a begin of one mail for each is no dearer than one of several, and the others go on meanwhile.
+const FEW_ENOUGH_FOR_ROUNDS: usize = 25;
+
 /// Hands out sessions.
 pub(super) struct Sessions {
     transport: Arc<dyn MailTransport>,
@@ -37,19 +40,28 @@ pub(super) struct Hand {
     pub(super) sessions: Vec<Lent>,
     /// Those that are expected by the time that it has its locks.
     pub(super) expected: Option<Expected>,
+    /// Mails for each session, at most.
+    pub(super) for_each: usize,
     /// To be kept while it lasts: see [`Alone`].
     pub(super) alone: Option<Within>,
 }
 
 impl Hand {
-    /// For so many mails.
-    pub(super) fn fits(&self) -> usize {
+    /// For so many mails at once.
+    pub(super) fn seats(&self) -> usize {
         self.expected.as_ref().map_or(self.sessions.len(), |expected| expected.sessions)
+    }
+
+    /// For so many of those that wait: as many for each session, in whole rounds.
+    pub(super) fn fits(&self, waiting: usize) -> usize {
+        let seats = self.seats();
+        let rounds = waiting.checked_div(seats).unwrap_or(0);
+        seats * rounds.clamp(1, self.for_each)
     }
 
     /// Sessions that are here.
     fn of(sessions: Vec<Lent>, alone: Option<Within>) -> Self {
-        Self { sessions, expected: None, alone }
+        Self { sessions, expected: None, for_each: 1, alone }
     }
 }
 
@@ -114,7 +126,8 @@ impl Sessions {
         if let Some(within) = alone.as_mut().filter(|_| wanted() > 0) {
             let sessions = self.expected(campaign.tenant, wanted(), within);
             if sessions > 0 {
-                return Some(Ok(Hand { sessions: Vec::new(), expected: Some(Expected { sessions, waits }), alone }));
+                let (expected, for_each) = (Some(Expected { sessions, waits }), self.for_each_session(within));
+                return Some(Ok(Hand { sessions: Vec::new(), expected, for_each, alone }));
             }
             within.come_to_the_counter().await;
         }
@@ -126,7 +139,16 @@ impl Sessions {
         let taken = self.gather(first, wanted, 0, alone.as_ref()).await;
         drop(waits);
         let opened = stop.run_until_cancelled(open(&self.transport, taken, None)).await?;
-        Some(opened.map(|sessions| Hand::of(sessions, alone)))
+        let for_each = alone.as_ref().map_or(1, |within| self.for_each_session(within));
+        Some(opened.map(|sessions| Hand { for_each, ..Hand::of(sessions, alone) }))
+    }
+
+    /// How many mails a begin may have for each of its sessions: several where there are few, the mail server is near, and nobody else wants
+    /// them.
+    fn for_each_session(&self, within: &Within) -> usize {
+        let few = self.places.count() <= FEW_ENOUGH_FOR_ROUNDS;
+        let alone = few && within.is_near() && self.nobody_else_waits(within.campaign());
+        if alone { within.rounds().for_each_session() } else { 1 }
     }
 
     /// How many sessions a begin may expect to have by the time that it has its locks: those that the begins before it have, and what

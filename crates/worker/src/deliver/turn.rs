@@ -112,7 +112,7 @@ async fn begin_all(line: &Arc<Line>, campaign: CampaignKey, mark: Mark) -> Store
             }
             None => break,
         };
-        let batch = line.waiting.take(campaign, hand.fits());
+        let batch = line.waiting.take(campaign, hand.fits(wanted()));
         if batch.is_empty() {
             continue;
         }

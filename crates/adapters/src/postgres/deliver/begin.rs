@@ -8,7 +8,7 @@ use super::ending::{self, Ending};
 use super::gate::{self, Gate};
 use super::quota::Limits;
 use super::rows::{self, OutboxRow};
-use super::{mark, open_asking};
+use super::{mark, open_asking, rounds};
 use crate::postgres::locks;
 use crate::postgres::prepared::prepared;
 use crate::postgres::suppressions::cover;
@@ -31,6 +31,12 @@ pub(super) async fn begin(
     reservations: &mut DynReservations,
 ) -> StoreResult<BeginReport> {
     let all: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
+    if reservations.in_rounds() {
+        let marked = rounds::mark(store, key, &all).await?;
+        if !marked.is_empty() {
+            return rounds::begin(store, key, batch, marked, reservations).await;
+        }
+    }
     let (mut tx, mut held) = hold(store, key, batch, &all).await?;
     if held.marked_too_early(batch) {
         tx.rollback().await?;
@@ -42,10 +48,10 @@ pub(super) async fn begin(
 }
 
 /// What a begin holds, and what it read under that.
-struct Held {
+pub(super) struct Held {
     gate: Option<Gate>,
     recipients: Recipients,
-    /// Sends already, if they were marked at once.
+    /// Sends already, if they were marked at once or beforehand.
     marked: HashSet<Attempt>,
 }
 
@@ -58,18 +64,44 @@ async fn hold(
     at_once: &[Attempt],
 ) -> StoreResult<(PgTx, Held)> {
     open_asking(store, key.tenant, async move |conn| {
-        let ((), gate, recipients, marked) = try_join!(
-            locks::share_both(conn, key),
-            gate::ask(conn, key),
-            Recipients::hold(conn, key, batch),
-            mark::at_once(conn, key, at_once)
-        )?;
+        let ((gate, recipients), marked) = try_join!(hold_still(conn, key, batch), mark::at_once(conn, key, at_once))?;
         Ok(Held { gate, recipients, marked })
     })
     .await
 }
 
+/// The same for what is marked already; of that only counts what is a send still whose contact has not left.
+pub(super) async fn hold_marked(
+    store: &PgStore,
+    key: CampaignKey,
+    batch: &[Beginning],
+    marked: &HashSet<Attempt>,
+) -> StoreResult<(PgTx, Held)> {
+    open_asking(store, key.tenant, async move |conn| {
+        let ((gate, recipients), marked) =
+            try_join!(hold_still(conn, key, batch), rows::still_sends(conn, key, marked))?;
+        Ok(Held { gate, recipients, marked })
+    })
+    .await
+}
+
+async fn hold_still(
+    conn: &AsyncPgConnection,
+    key: CampaignKey,
+    batch: &[Beginning],
+) -> StoreResult<(Option<Gate>, Recipients)> {
+    let ((), gate, recipients) =
+        try_join!(locks::share_both(conn, key), gate::ask(conn, key), Recipients::hold(conn, key, batch))?;
+    Ok((gate, recipients))
+}
+
 impl Held {
+    /// Whether nothing is against it that this one of the marked begins, and nothing else is to be held for it.
+    pub(super) fn lets(&self, one: &Beginning) -> bool {
+        let open = self.gate.as_ref().is_some_and(|gate| gate.closed_until().is_none() && !Limits::of(gate).are_any());
+        open && self.marked.contains(&one.attempt) && matches!(self.recipients.judge(one), Judgement::Fine)
+    }
+
     /// Whether something was marked that is to be locked after something else: enrollments and what is left of the limits come
     /// before the outbox in the order of locks.
     fn marked_too_early(&self, batch: &[Beginning]) -> bool {

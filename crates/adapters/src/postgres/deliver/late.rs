@@ -125,11 +125,14 @@ struct RequeuedRow {
     step: i16,
 }
 
-/// Queues messages in doubt of these very attempts again: it is known by now that they were not handed over. Not for
-/// contacts that have left, nor in a campaign that is over; there they stay in doubt.
-pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt]) -> StoreResult<()> {
+/// What is told of a message that is known not to have been handed over when nothing is sent any more.
+const TOO_LATE: &str = "not handed over, which was known too late to try again";
+
+/// Queues messages in doubt of these very attempts again: it is known by now that they were not handed over. For contacts that have
+/// left, and in a campaign that is over, they have failed instead; what may have arrived in an attempt before stays in doubt.
+pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt]) -> StoreResult<RecordReport> {
     if unsent.is_empty() {
-        return Ok(());
+        return Ok(RecordReport::default());
     }
     let mut tx = open(store, key.tenant).await?;
     // Completing a campaign takes this lock for itself, so that nothing is queued behind its back.
@@ -160,6 +163,10 @@ pub(super) async fn requeue(store: &PgStore, key: CampaignKey, unsent: &[Attempt
         line.in_doubt -= 1;
         line.pending += 1;
     }
+    let failed = SendOutcome::Failed { reason: TOO_LATE.to_owned(), bounced: None };
+    let known: Vec<_> = unsent.iter().map(|attempt| (*attempt, &failed)).collect();
+    let report = resolve(&mut tx, key, &known, &mut entries).await?;
     books::post(&tx, key, &entries).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(report)
 }

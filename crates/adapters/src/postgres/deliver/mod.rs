@@ -23,6 +23,7 @@ mod reap;
 mod record;
 mod refused;
 mod renew;
+mod rounds;
 mod rows;
 
 pub(super) use rows::being_sent;

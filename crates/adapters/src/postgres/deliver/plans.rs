@@ -63,16 +63,17 @@ async fn rows_are_looked_up_by_their_keys_where_nothing_is_known_of_a_campaign()
     let queue = MailQueue::of(20_000).await;
     let mut conn = queue.database.connect().await;
     let (tenant, campaign) = (queue.key.tenant.0, queue.key.campaign.0);
-    let prepare = format!(
-        "SET ROLE muster_app; SET app.tenant_no = '{tenant}'; \
-         PREPARE lock (int, int, bigint[], smallint[], int[], int[]) AS {}",
-        rows::LOCK
-    );
-    conn.batch_execute(&prepare).await.unwrap();
-    let execute = format!("EXECUTE lock ({tenant}, {campaign}, '{{1,2,3}}', '{{1,1,1}}', '{{1,1,1}}', '{{1,1,1}}')");
-    for mode in ["force_custom_plan", "force_generic_plan"] {
+    conn.batch_execute(&format!("SET ROLE muster_app; SET app.tenant_no = '{tenant}'")).await.unwrap();
+    let statements = [("lock", rows::LOCK), ("still_sends", rows::STILL_SENDS)];
+    for (name, sql) in statements {
+        let prepare = format!("PREPARE {name} (int, int, bigint[], smallint[], int[], int[]) AS {sql}");
+        conn.batch_execute(&prepare).await.unwrap();
+    }
+    let keys = format!("({tenant}, {campaign}, '{{1,2,3}}', '{{1,1,1}}', '{{1,1,1}}', '{{1,1,1}}')");
+    let modes = ["force_custom_plan", "force_generic_plan"];
+    for (mode, (name, _)) in modes.into_iter().flat_map(|mode| statements.map(|statement| (mode, statement))) {
         conn.batch_execute(&format!("SET plan_cache_mode = {mode}")).await.unwrap();
-        let plan = explain(&mut conn, &execute).await;
+        let plan = explain(&mut conn, &format!("EXECUTE {name} {keys}")).await;
         assert!(plan.contains("outbox_pkey") && plan.contains("enrollments_pkey"), "{plan}");
         assert!(
             plan.matches("contact_no = a.contact_no").count() == 2 && !plan.contains("Filter: (contact_no"),

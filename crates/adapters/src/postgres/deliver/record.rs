@@ -62,7 +62,7 @@ pub(super) async fn record(
     books::post_all(&tx, key.tenant, &posts).await?;
     tx.commit().await?;
     let unsent = missed.iter().filter(|(_, outcome)| matches!(outcome, SendOutcome::Retry { .. }));
-    late::requeue(store, key, &unsent.map(|(attempt, _)| *attempt).collect::<Vec<_>>()).await?;
+    report.add(late::requeue(store, key, &unsent.map(|(attempt, _)| *attempt).collect::<Vec<_>>()).await?);
     Ok(report)
 }
 
@@ -131,24 +131,50 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
         return Ok(RecordReport::default());
     }
     let mut tx = open(store, key.tenant).await?;
-    let rows = rows::lock(&tx, key, attempts).await?;
-    let met: HashSet<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
-    let (claims, sends): (Vec<_>, Vec<_>) =
-        rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
-    let claims: Vec<Attempt> = claims.iter().map(|row| row.attempt(key)).collect();
-    rows::put_back(&tx, key, &claims).await?;
-    let terms = if sends.is_empty() { Terms::HOLD } else { Terms::read(&mut tx, key).await? };
-    let heard = heard_of(&mut tx, key, sends.iter().filter(|row| row.resends > 0)).await?;
-    let back = |row: OutboxRow| {
-        let arrived = heard.contains(&row.attempt(key).key);
-        if arrived { Verdict::arrived(row) } else { Verdict::again(row, TimeDelta::zero(), false, "given back") }
-    };
-    let mut report = apply(&mut tx, key, sends.into_iter().map(back).collect(), terms).await?;
-    report.again += claims.len();
+    let (mut report, met) = give_back_in(&mut tx, key, attempts, Sends::Begun).await?;
     tx.commit().await?;
     let missed: Vec<Attempt> = attempts.iter().filter(|attempt| !met.contains(attempt)).copied().collect();
-    late::requeue(store, key, &missed).await?;
+    report.add(late::requeue(store, key, &missed).await?);
     Ok(report)
+}
+
+/// What is known of sends that are given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    /// They may have begun.
+    Begun,
+    /// They were marked and have not begun: that counts as no attempt.
+    Marked,
+}
+
+/// Gives back in a transaction of the caller's; also answers those of `attempts` that were met.
+pub(super) async fn give_back_in(
+    tx: &mut PgTx,
+    key: CampaignKey,
+    attempts: &[Attempt],
+    which: Sends,
+) -> StoreResult<(RecordReport, HashSet<Attempt>)> {
+    let rows = rows::lock(tx, key, attempts).await?;
+    let met: HashSet<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
+    let (mut back, sends): (Vec<_>, Vec<_>) =
+        rows.into_iter().filter(|row| row.state != b'p').partition(|row| row.state == b'c');
+    let terms = if sends.is_empty() { Terms::HOLD } else { Terms::read(tx, key).await? };
+    let heard = heard_of(tx, key, sends.iter().filter(|row| row.resends > 0)).await?;
+    let mut verdicts = Vec::with_capacity(sends.len());
+    for row in sends {
+        if heard.contains(&row.attempt(key).key) {
+            verdicts.push(Verdict::arrived(row));
+        } else if which == Sends::Begun || row.exited || terms.over {
+            verdicts.push(Verdict::again(row, TimeDelta::zero(), false, "given back"));
+        } else {
+            back.push(row);
+        }
+    }
+    let back: Vec<Attempt> = back.iter().map(|row| row.attempt(key)).collect();
+    rows::put_back(tx, key, &back).await?;
+    let mut report = apply(tx, key, verdicts, terms).await?;
+    report.again += back.len();
+    Ok((report, met))
 }
 
 /// Whether it may have arrived, for all that the outcome says: it is in doubt, or one of its attempts before was.

@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use muster_domain::model::delivery::{Attempt, DeliveryKey, Epoch};
 use muster_domain::model::ids::{CampaignKey, ContactNo, Pass, StepNo};
 use muster_domain::ports::store::StoreResult;
+use std::collections::HashSet;
 
 /// So many expired rows are reaped in one transaction.
 const REAPED_AT_ONCE: i64 = 500;
@@ -21,6 +22,13 @@ macro_rules! being_sent {
     };
 }
 pub(in crate::postgres) use being_sent;
+
+/// Whether the contact of the delivery `o` with the enrollment `e` has left, and gets no more of the campaign.
+macro_rules! exited {
+    () => {
+        "e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e'))"
+    };
+}
 
 /// The columns that name an attempt of a campaign; to be embedded in rows that say more of it.
 #[derive(Debug, Clone, QueryableByName)]
@@ -89,15 +97,40 @@ impl OutboxRow {
 }
 
 /// Looked up one by one, in the order of their keys, whatever the planner believes of a campaign it has no statistics of.
-pub(super) const LOCK: &str = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, \
-        o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
-        e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, \
+pub(super) const LOCK: &str = concat!(
+    "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, \
+        o.next_step, e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, ",
+    exited!(),
+    " AS exited, o.by_hand, \
         e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, (SELECT muster_now()) AS now \
     FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
     CROSS JOIN LATERAL (SELECT status, step, pass, exit_reason FROM enrollments \
         WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE) AS e \
     CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
-        AND step = a.step AND pass = a.pass AND epoch = a.epoch FOR UPDATE) AS o";
+        AND step = a.step AND pass = a.pass AND epoch = a.epoch FOR UPDATE) AS o"
+);
+
+/// Those of `attempts` that are sends of their epoch whose contact has not left the campaign; nothing is locked.
+pub(super) async fn still_sends(
+    mut conn: &AsyncPgConnection,
+    key: CampaignKey,
+    attempts: impl IntoIterator<Item = &Attempt>,
+) -> StoreResult<HashSet<Attempt>> {
+    let rows: Vec<AttemptColumns> =
+        bind_attempts(prepared(STILL_SENDS), key, attempts).get_results(&mut conn).await.store()?;
+    Ok(rows.iter().map(|row| row.attempt(key)).collect())
+}
+
+pub(super) const STILL_SENDS: &str = concat!(
+    "SELECT o.contact_no, o.step, o.pass, o.epoch \
+     FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
+     CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
+         AND step = a.step AND pass = a.pass AND epoch = a.epoch OFFSET 0) AS o \
+     CROSS JOIN LATERAL (SELECT status, exit_reason FROM enrollments \
+         WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no OFFSET 0) AS e WHERE o.state = 's' AND NOT (",
+    exited!(),
+    ")"
+);
 
 /// Locks what is under way of `attempts`: rows of their epochs, enrollments first.
 pub(super) async fn lock(
@@ -110,9 +143,11 @@ pub(super) async fn lock(
 
 /// Locks sends whose lease is over and which nobody else holds, enrollments first.
 pub(super) async fn lock_expired_sends(conn: &AsyncPgConnection, key: CampaignKey) -> StoreResult<Vec<OutboxRow>> {
-    let sql = "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
-            e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, \
-            e.status = 'x' AND NOT (o.by_hand AND e.exit_reason IN ('b', 'e')) AS exited, o.by_hand, \
+    let sql = concat!(
+        "SELECT o.contact_no, o.step, o.pass, o.epoch, o.state, o.attempts, o.resends, o.version, o.next_step, \
+            e.status = 'd' AND e.step = o.step AND e.pass = o.pass AS awaited, ",
+        exited!(),
+        " AS exited, o.by_hand, \
         e.exit_reason IS NOT DISTINCT FROM 'p' AS erased, (SELECT muster_now()) AS now \
         FROM (SELECT contact_no, step, pass FROM outbox \
             WHERE tenant_no = $1 AND campaign_no = $2 AND state = 's' AND lease_until < statement_timestamp() \
@@ -121,7 +156,8 @@ pub(super) async fn lock_expired_sends(conn: &AsyncPgConnection, key: CampaignKe
             WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no FOR NO KEY UPDATE SKIP LOCKED) AS e \
         CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
             AND step = a.step AND pass = a.pass AND state = 's' AND lease_until < statement_timestamp() \
-            FOR UPDATE SKIP LOCKED) AS o";
+            FOR UPDATE SKIP LOCKED) AS o"
+    );
     load(conn, bind_campaign(prepared(sql), key).bind::<BigInt, _>(REAPED_AT_ONCE)).await
 }
 

@@ -90,7 +90,11 @@ async fn a_late_answer_queues_nothing_for_who_is_leaving_at_this_moment() {
     .await
     .unwrap();
     late.await.unwrap();
-    assert_eq!((queue.queued('p').await, queue.messages('d').await), (0, 1));
+    assert_eq!(
+        (queue.queued('p').await, queue.messages('f').await),
+        (0, 1),
+        "it is known not to have been handed over"
+    );
     queue.assert_books().await;
 }
 
@@ -116,7 +120,11 @@ async fn a_late_answer_queues_nothing_in_a_campaign_that_is_finishing_at_this_mo
     .await
     .unwrap();
     late.await.unwrap();
-    assert_eq!((queue.queued('p').await, queue.messages('d').await), (0, 1));
+    assert_eq!(
+        (queue.queued('p').await, queue.messages('f').await),
+        (0, 1),
+        "it is known not to have been handed over"
+    );
     queue.assert_books().await;
 }
 

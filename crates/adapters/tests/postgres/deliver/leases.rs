@@ -151,7 +151,8 @@ async fn a_doubt_that_turns_out_to_be_none_is_queued_again() {
     queue.run("UPDATE campaign_counters SET open = open - 1, exited = exited + 1").await;
     record(&store, queue.key, &attempts[..1], &retry()).await;
     store.give_back(queue.key, &attempts[1..]).await.unwrap();
-    assert_eq!((queue.queued('p').await, queue.messages('d').await), (2, 1));
+    assert_eq!((queue.queued('p').await, queue.messages('d').await, queue.messages('f').await), (2, 0, 1));
+    assert!(queue.text("SELECT detail FROM messages").await.starts_with("not handed over"));
     queue.assert_books().await;
     let enrollments = queue.text("SELECT string_agg(e::text, ';' ORDER BY contact_no) FROM enrollments e").await;
     let attempts = begun(&store, queue.key, 2).await;

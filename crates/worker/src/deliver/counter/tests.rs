@@ -27,7 +27,7 @@ fn expecting(expected: usize, sessions: usize, journal: MockJournal) -> Counter 
     });
     let sessions = Arc::new(Sessions::of(Arc::new(transport)));
     let expected = Some(Expected::of(&sessions, CAMPAIGN, expected));
-    let hand = Hand { sessions: Vec::new(), expected, alone: None };
+    let hand = Hand { sessions: Vec::new(), expected, for_each: 1, alone: None };
     Counter::with(hand, sessions, Arc::new(journal))
 }
 

@@ -1,6 +1,6 @@
 //! Mails that are named behind others, on sessions that go from one begin to the next.
 
-use super::outbox::{Outbox, attempt, campaign};
+use super::outbox::{Asked, Outbox, attempt, campaign};
 use super::server::{Diary, Greeting, Server};
 use super::{A_MOMENT, DeliverLimits, Deliveries, Work, desk};
 use crate::deliver::begun::Begun;
@@ -9,13 +9,17 @@ use crate::deliver::counter::{Counter, Place, Standing};
 use crate::deliver::line::Line;
 use crate::deliver::places::Places;
 use crate::deliver::rest::Rest;
+use crate::deliver::rounds::Rounds;
 use crate::deliver::sessions::{Expected, Hand, Lent};
 use futures::FutureExt;
-use muster_domain::model::delivery::LEASE;
+use muster_domain::model::delivery::{Attempt, LEASE};
 use muster_domain::model::ids::{CampaignKey, CampaignNo, TenantNo};
 use muster_domain::ports::delivery::Reservations;
-use muster_domain::ports::transport::TransportError;
-use std::sync::Arc;
+use muster_domain::ports::store::StoreError;
+use muster_domain::ports::transport::{Journal, MockJournal, Phase, TransportError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -102,8 +106,9 @@ fn begun(server: &Arc<Server>) -> (Begun, Arc<Line>, Arc<Outbox>) {
     let line = Line::open(Deliveries { store, transport, journal, desk: desk::desk() }, DeliverLimits::for_sessions(1));
     let right = Places::of(1).free_now(campaign(1).tenant).unwrap();
     let lent = Lent::of(Box::new(Greeting(Arc::clone(server))), right);
-    let place = Place { message: message(), lent, standing: Standing::Reserved };
-    (Begun::of(&line, attempt(campaign(1), 1), Instant::now(), place), line, outbox)
+    let (attempt, place) = (attempt(campaign(1), 1), Place { message: message(), lent, standing: Standing::Reserved });
+    outbox.has_claimed(attempt);
+    (Begun::of(&line, attempt, Instant::now(), place), line, outbox)
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +196,7 @@ async fn followed_by(server: &Arc<Server>, meanwhile: impl AsyncFnOnce(&Line)) -
     let within = async || sessions.begins.within(campaign(1)).await;
     let counter = |alone| {
         let expected = Some(Expected::of(&sessions, campaign(1), 1));
-        let hand = Hand { sessions: Vec::new(), expected, alone };
+        let hand = Hand { sessions: Vec::new(), expected, for_each: 1, alone };
         Counter::with(hand, Arc::clone(&sessions), Arc::new(Diary(Instant::now())))
     };
     let mut first = counter(within().await);
@@ -238,4 +243,125 @@ async fn a_begin_takes_over_the_sessions_of_the_one_before_it_unless_somebody_el
 #[tokio::test(start_paused = true)]
 async fn a_begin_that_stood_still_before_it_came_to_the_counter_names_nobody() {
     assert_eq!(followed(async |_| tokio::time::advance(Duration::from_secs(1)).await).await, (0, 0));
+}
+
+/// Mails of a begin that has two for the one session there is, the first of which is reserved; of another there is none.
+async fn in_rounds(server: &Arc<Server>, journal: Arc<dyn Journal>) -> (Counter, Arc<Line>, [Attempt; 2]) {
+    let (_, line, outbox) = begun(server);
+    line.drained().await;
+    let alone = line.sessions.begins.within(campaign(1)).await;
+    let right = Places::of(1).free_now(campaign(1).tenant).unwrap();
+    let sessions = vec![Lent::of(Box::new(Greeting(Arc::clone(server))), right)];
+    let hand = Hand { sessions, expected: None, for_each: 2, alone };
+    let mut counter = Counter::with(hand, Arc::clone(&line.sessions), journal);
+    let attempts = [2, 3].map(|contact| attempt(campaign(1), contact));
+    for attempt in attempts {
+        outbox.has_claimed(attempt);
+        counter.take(attempt, message());
+    }
+    (counter, line, attempts)
+}
+
+fn diary() -> Arc<dyn Journal> {
+    Arc::new(Diary(Instant::now()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_in_rounds_writes_down_all_of_it_before_anything_and_lets_nothing_go_before_the_next_round() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let mut journal = MockJournal::new();
+    let kept = Arc::clone(&written);
+    journal.expect_record().returning(move |attempt, phase| {
+        kept.lock().unwrap().push((attempt, phase.clone()));
+        Ok(())
+    });
+    let (mut counter, line, attempts) = in_rounds(&server, Arc::new(journal)).await;
+    assert!(!counter.in_rounds());
+    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
+    assert!(counter.in_rounds());
+    let mut all = std::mem::take(&mut *written.lock().unwrap());
+    let (asked, before) = (server.asked().len(), server.accepted().len());
+    assert_eq!(counter.reserve(&attempts).await, attempts[..1]);
+    assert!(counter.has_more() && counter.gone().is_empty());
+    sleep(A_MOMENT * 3).await;
+    assert_eq!((server.asked().len(), server.accepted().len()), (asked + 1, before));
+    assert_eq!(counter.further().await, attempts[1..]);
+    assert_eq!((server.behind(), server.accepted().len()), (1, before + 1));
+    assert!(!counter.has_more());
+    assert_eq!(counter.gone().into_iter().collect::<Vec<_>>(), attempts[..1]);
+    let begun = attempts.map(|attempt| (attempt, Phase::Begun));
+    all.sort_by_key(|(attempt, _)| attempt.key);
+    assert_eq!(all, begun);
+    assert_eq!(*written.lock().unwrap(), [], "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_that_cannot_be_written_down_are_not_begun() {
+    let mut journal = MockJournal::new();
+    journal.expect_record().returning(|_, _| Err(std::io::Error::other("full")));
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (mut counter, line, _) = in_rounds(&server, Arc::new(journal)).await;
+    assert!(!counter.take_rounds(Rounds::of(&line, Instant::now())));
+    let rest = Rest::default();
+    counter.tell(&rest);
+    assert!(rest.resting());
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_further_round_when_the_time_is_over_or_somebody_else_waits() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (mut counter, line, attempts) = in_rounds(&server, diary()).await;
+    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
+    counter.reserve(&attempts).await;
+    assert!(counter.has_more());
+    let other = CampaignKey { tenant: TenantNo(1), campaign: CampaignNo(7) };
+    let waits = Expected::of(&line.sessions, other, 1);
+    assert!(!counter.has_more(), "another campaign wants the session");
+    drop(waits);
+    assert!(counter.has_more());
+    tokio::time::advance(Duration::from_millis(15)).await;
+    assert!(!counter.has_more());
+    assert_eq!(counter.unseated(), 1, "it is claimed again at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_between_two_rounds_names_nobody_and_lets_go_what_has_begun() {
+    let server = Server::with_others_behind(1, |_| A_MOMENT);
+    let (mut counter, line, attempts) = in_rounds(&server, diary()).await;
+    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
+    counter.reserve(&attempts).await;
+    let (asked, before) = (server.asked().len(), server.accepted().len());
+    assert!(counter.has_more());
+    tokio::time::advance(Duration::from_millis(501)).await;
+    assert_eq!(counter.further().await, []);
+    line.drained().await;
+    assert_eq!((server.asked().len(), server.accepted().len()), (asked, before + 1));
+}
+
+/// A begin in rounds whose storage fails between the first and the second: nothing is lost, and nothing goes twice.
+#[tokio::test(start_paused = true)]
+async fn what_was_to_come_in_later_rounds_goes_out_after_all_when_storage_fails_between_two() {
+    let failed = AtomicUsize::new(0);
+    let outbox = Outbox::of(&[(1, MAILS)], move |what, _| {
+        let fails = what == Asked::Round && failed.fetch_add(1, Relaxed).is_multiple_of(3);
+        if fails { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
+    });
+    let work = Work::begin(Arc::clone(&outbox), Server::with_others_behind(10, |_| A_MOMENT));
+    work.until_sent(1, 1_000).await;
+    let server = Arc::clone(&work.server);
+    work.stop().await;
+    assert_each_once(&server);
+    assert!(outbox.asked(Asked::Round, 1).len() > 3, "{}", outbox.asked(Asked::Round, 1).len());
+    assert_eq!(outbox.pending(1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_few_sessions_a_begin_has_several_mails_for_each() {
+    let outbox = mails();
+    let work = Work::begin(Arc::clone(&outbox), Server::with_others_behind(10, |_| A_MOMENT));
+    work.until_sent(1, 1_000).await;
+    work.stop().await;
+    let (begins, rounds) = (outbox.asked(Asked::Begin, 1).len(), outbox.asked(Asked::Round, 1).len());
+    assert!(begins < 60 && begins + rounds >= 100, "{begins} begins with {rounds} rounds more");
 }

@@ -13,7 +13,7 @@ use muster_domain::ports::delivery::{
 };
 use muster_domain::ports::store::StoreResult;
 use muster_domain::testing::a_step;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 pub(super) enum Asked {
     Claim,
     Begin,
+    Round,
 }
 
 pub(super) fn campaign(number: i32) -> CampaignKey {
@@ -31,7 +32,7 @@ pub(super) fn campaign(number: i32) -> CampaignKey {
 pub(super) fn attempt(campaign: CampaignKey, contact: i64) -> Attempt {
     let CampaignKey { tenant, campaign } = campaign;
     let key = DeliveryKey { tenant, campaign, contact: ContactNo(contact), step: StepNo(1), pass: Pass(1) };
-    Attempt { key, epoch: Epoch(1) }
+    Attempt { key, epoch: Epoch(0) }
 }
 
 fn letter(attempt: Attempt) -> Letter {
@@ -59,6 +60,8 @@ type Trouble = Box<dyn Fn(Asked, CampaignKey) -> StoreResult<()> + Send + Sync>;
 /// Mails of campaigns that are called by their numbers.
 pub(super) struct Outbox {
     pending: Mutex<BTreeMap<CampaignKey, VecDeque<Attempt>>>,
+    /// Claimed, and neither given back nor ended.
+    claimed: Mutex<HashSet<Attempt>>,
     /// What was asked of storage and when.
     asked: Mutex<Vec<(Asked, CampaignKey, Instant)>>,
     /// Whose mail was recorded as sent, and when.
@@ -79,11 +82,17 @@ impl Outbox {
         };
         Arc::new(Self {
             pending: Mutex::new(mails.iter().map(pile).collect()),
+            claimed: Mutex::default(),
             asked: Mutex::default(),
             sent: Mutex::default(),
             renewed: Mutex::default(),
             trouble: Box::new(trouble),
         })
+    }
+
+    /// Somebody has this one in hand.
+    pub(super) fn has_claimed(&self, attempt: Attempt) {
+        self.claimed.lock().unwrap().insert(attempt);
     }
 
     pub(super) fn pending(&self, number: i32) -> usize {
@@ -112,6 +121,13 @@ impl Outbox {
         self.pending.lock().unwrap()
     }
 
+    /// Makes those pending again that nobody else has claimed since.
+    fn put_back(&self, campaign: CampaignKey, attempts: &[Attempt]) {
+        let mut claimed = self.claimed.lock().unwrap();
+        let back = attempts.iter().filter(|attempt| claimed.remove(attempt));
+        self.piles().entry(campaign).or_default().extend(back);
+    }
+
     async fn ask(&self, what: Asked, campaign: CampaignKey) -> StoreResult<()> {
         sleep(A_MOMENT).await;
         self.asked.lock().unwrap().push((what, campaign, Instant::now()));
@@ -130,7 +146,13 @@ impl DeliveryStore for Outbox {
         self.ask(Asked::Claim, campaign).await?;
         let mut piles = self.piles();
         let pile = piles.entry(campaign).or_default();
-        let letters = pile.drain(..limit.min(pile.len())).map(letter).collect();
+        let mut claimed = self.claimed.lock().unwrap();
+        let claim = |Attempt { key, epoch: Epoch(before) }| {
+            let attempt = Attempt { key, epoch: Epoch(before + 1) };
+            claimed.insert(attempt);
+            letter(attempt)
+        };
+        let letters = pile.drain(..limit.min(pile.len())).map(claim).collect();
         Ok(ClaimReport { letters, not_before: None })
     }
 
@@ -142,21 +164,27 @@ impl DeliveryStore for Outbox {
     ) -> StoreResult<BeginReport> {
         self.ask(Asked::Begin, campaign).await?;
         let attempts: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
-        let begun = reservations.reserve(&attempts).await;
+        let mut begun = reservations.reserve(&attempts).await;
+        while reservations.has_more() {
+            self.ask(Asked::Round, campaign).await?;
+            begun.extend(reservations.further().await);
+        }
         let returned: Vec<Attempt> = attempts.into_iter().filter(|attempt| !begun.contains(attempt)).collect();
-        self.piles().entry(campaign).or_default().extend(&returned);
+        self.put_back(campaign, &returned);
         Ok(BeginReport { begun, returned, ..BeginReport::default() })
     }
 
     async fn record(&self, of: CampaignKey, finished: &[Finished], _: &RetryPolicy) -> StoreResult<RecordReport> {
         sleep(A_MOMENT).await;
         self.sent.lock().unwrap().extend(finished.iter().map(|_| (of, Instant::now())));
+        let mut claimed = self.claimed.lock().unwrap();
+        claimed.retain(|attempt| finished.iter().all(|one| one.attempt != *attempt));
         Ok(RecordReport { sent: finished.len(), ..RecordReport::default() })
     }
 
     async fn give_back(&self, campaign: CampaignKey, attempts: &[Attempt]) -> StoreResult<RecordReport> {
         sleep(A_MOMENT).await;
-        self.piles().entry(campaign).or_default().extend(attempts);
+        self.put_back(campaign, attempts);
         Ok(RecordReport::default())
     }
 
