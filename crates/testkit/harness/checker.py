@@ -147,9 +147,12 @@ class Database:
             if email:
                 self.contacts[tenant, email.lower()] = number
         self.messages = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM messages")}
-        # Known not to have been handed over when it was too late to try again; of who was erased no reason is kept.
-        self.too_late = {tuple(row) for row in rows(url, """SELECT tenant_no, campaign_no, contact_no, step FROM messages
-            WHERE state = 'f' AND coalesce(detail, 'not handed over') LIKE 'not handed over%'""")}
+        # Settled by a late answer as not handed over, of a contact that has left or in a campaign that is over; of who was erased no reason is kept.
+        self.too_late = {tuple(row) for row in rows(url, """SELECT m.tenant_no, m.campaign_no, m.contact_no, m.step FROM messages m
+            JOIN campaigns c USING (tenant_no, campaign_no) JOIN enrollments e USING (tenant_no, campaign_no, contact_no)
+            WHERE m.state = 'f' AND (m.detail LIKE 'not handed over%' OR m.detail IS NULL AND e.exit_reason = 'p')
+            AND (e.status = 'x' OR c.completed_at <= m.ended_at) AND EXISTS (SELECT FROM delivery_decisions d WHERE d.tenant_no = m.tenant_no
+                AND d.campaign_no = m.campaign_no AND d.contact_no = m.contact_no AND d.step = m.step AND d.decision = 'f' AND d.evidence = 'l')""")}
         self.outbox = {tuple(row[:4]): row[4] for row in rows(url, "SELECT tenant_no, campaign_no, contact_no, step, state FROM outbox")}
         self.enrollments, self.versions = {}, {}
         for *key, status, version in rows(url, "SELECT tenant_no, campaign_no, contact_no, status, version FROM enrollments"):

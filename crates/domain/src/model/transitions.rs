@@ -27,7 +27,7 @@ const fn step<S>(from: S, to: S, why: &'static str) -> Transition<S> {
 }
 
 /// The life of a delivery.
-pub const DELIVERY: [Transition<DeliveryState>; 19] = {
+pub const DELIVERY: [Transition<DeliveryState>; 20] = {
     use DeliveryState::{Cancelled, Claimed, Failed, InDoubt, Pending, Sending, Sent, Suppressed};
     [
         first(Pending, "queued"),
@@ -45,6 +45,7 @@ pub const DELIVERY: [Transition<DeliveryState>; 19] = {
         step(Sending, Sent, "accepted"),
         step(Sending, Failed, "refused for good"),
         step(Sending, InDoubt, "no answer after the final dot"),
+        step(Sending, Suppressed, "the address is suppressed before anything of it was handed over"),
         step(Sending, Cancelled, "not accepted and the contact has left"),
         step(InDoubt, Sent, "a late answer"),
         step(InDoubt, Failed, "a late refusal"),

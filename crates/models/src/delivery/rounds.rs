@@ -65,7 +65,11 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
             let (one, job) = (&world.mails[mail], &jobs[mail]);
             let mine = one.mark.state == DeliveryState::Sending && self.owns(one.mark.epoch, job.epoch);
             let fine = world.campaign.status == Status::Active && !one.erased && !one.suppressed && !one.has_left();
-            let part = if mine && (fine || unseen) { Part::Take } else { Part::Return };
+            let part = match () {
+                () if mine && (fine || unseen) => Part::Take,
+                () if one.suppressed => Part::Suppress,
+                () => Part::Return,
+            };
             (job.stage == Stage::Marked).then_some(part)
         });
         world.workers[worker].begin = Some(Begin { parts, asked: true, rounds: true, lives: true });
@@ -104,20 +108,24 @@ impl<const WORKERS: usize, const MAILS: usize> Delivery<WORKERS, MAILS> {
                 continue;
             }
             if begin.lives && fate != Fate::Undone && part != Part::Named {
-                self.unmark(world, mail, job.epoch);
+                self.unmark(world, mail, job.epoch, part);
             }
             world.workers[worker].jobs[mail].stage = Stage::ToGiveBack;
         }
     }
 
     /// Takes a mark back that nothing came of, as if it had not been.
-    fn unmark(&self, world: &mut World<WORKERS, MAILS>, mail: usize, epoch: Epoch) {
+    fn unmark(&self, world: &mut World<WORKERS, MAILS>, mail: usize, epoch: Epoch, part: Part) {
         let (mut mark, left) = (world.mails[mail].mark, world.mails[mail].has_left());
         if mark.state != DeliveryState::Sending || !self.owns(mark.epoch, epoch) {
             return;
         }
         if left || world.campaign.status == Status::Completed {
             self.apply_outcome(world, mail, Outcome::Retry);
+            return;
+        }
+        if part == Part::Suppress {
+            self.end(world, mail, DeliveryState::Suppressed, true);
             return;
         }
         mark.state = DeliveryState::Pending;

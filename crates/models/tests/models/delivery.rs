@@ -226,7 +226,8 @@ fn steps_taken<const WORKERS: usize, const MAILS: usize>(
 fn the_model_takes_every_step_of_the_table_and_no_other() {
     let budget = Budget { crashes: 1, drops: 1, stalls: 1, refusals: 1, exits: 1, unsubscribes: 1, ..NONE };
     let mut taken = HashSet::new();
-    for model in [Delivery::<2, 1>::new(budget), Delivery::new(budget).resending()] {
+    let rounds = Budget { stalls: 1, refusals: 1, unsubscribes: 1, marks: 1, ..NONE };
+    for model in [Delivery::<2, 1>::new(budget), Delivery::new(budget).resending(), Delivery::new(rounds)] {
         steps_taken(&Delivery { unwritable: true, ..model.clone() }, &mut taken);
         steps_taken(&model, &mut taken);
     }

@@ -13,7 +13,7 @@
 use super::begun::{Begun, Follower, NextBegin};
 use super::foresight::Foresight;
 use super::patience::Patience;
-use super::rounds::Record;
+use super::rounds::{Record, WITHIN as ROUNDS_WITHIN};
 use futures::FutureExt;
 use muster_domain::model::ids::CampaignKey;
 use std::collections::HashMap;
@@ -61,6 +61,8 @@ pub(super) struct Within {
     /// When it came into the room that it came into last.
     since: Instant,
     far: bool,
+    /// Its begin has several rounds, which take their time.
+    in_rounds: bool,
     patience: Arc<Patience>,
     hall: Option<OwnedMutexGuard<()>>,
     counter: Option<OwnedMutexGuard<()>>,
@@ -142,6 +144,11 @@ impl Within {
         self.campaign
     }
 
+    /// Its begin has several rounds.
+    pub(super) fn takes_rounds(&mut self) {
+        self.in_rounds = true;
+    }
+
     /// How many sessions the begins of this campaign have.
     pub(super) fn seats(&self) -> usize {
         self.door.seats.load(Relaxed)
@@ -162,7 +169,8 @@ impl Drop for Seat {
 
 impl Drop for Within {
     fn drop(&mut self) {
-        self.patience_is_for(if self.far { SHORT } else { AT_MOST });
+        let rounds = if self.in_rounds { ROUNDS_WITHIN } else { Duration::ZERO };
+        self.patience_is_for(rounds + if self.far { SHORT } else { AT_MOST });
     }
 }
 
@@ -173,7 +181,16 @@ impl Alone {
         let door = self.door(campaign);
         let hall = enter(&door.hall, &self.patience).await?;
         let patience = Arc::clone(&self.patience);
-        Some(Within { since: Instant::now(), far: false, patience, hall: Some(hall), counter: None, campaign, door })
+        Some(Within {
+            since: Instant::now(),
+            far: false,
+            in_rounds: false,
+            patience,
+            hall: Some(hall),
+            counter: None,
+            campaign,
+            door,
+        })
     }
 
     fn door(&self, campaign: CampaignKey) -> Arc<Door> {

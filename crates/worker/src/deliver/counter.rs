@@ -104,6 +104,9 @@ impl Counter {
         let mut all = self.places.keys().chain(self.letters.keys());
         let written = all.try_for_each(|attempt| self.journal.record(*attempt, &Phase::Begun));
         self.rounds = Some(rounds);
+        if let Some(within) = &mut self.hand.alone {
+            within.takes_rounds();
+        }
         self.unwritten = written.err();
         self.unwritten.is_none()
     }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// Mails for each session, at most.
 const AT_MOST: usize = 5;
 /// No round is begun later than this after the first, so that whoever waits for the counter, or for the locks, does not do so for long.
-const WITHIN: Duration = Duration::from_millis(15);
+pub(super) const WITHIN: Duration = Duration::from_millis(15);
 
 /// The rounds of one begin.
 pub(super) struct Rounds {

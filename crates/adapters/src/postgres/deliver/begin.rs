@@ -6,6 +6,7 @@
 
 use super::ending::{self, Ending};
 use super::gate::{self, Gate};
+use super::heard::heard;
 use super::quota::Limits;
 use super::rows::{self, OutboxRow};
 use super::{mark, open_asking, rounds};
@@ -17,7 +18,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
-use muster_domain::model::delivery::{Attempt, DeliveryState};
+use muster_domain::model::delivery::Attempt;
 use muster_domain::model::enrollment::ExitReason;
 use muster_domain::model::ids::CampaignKey;
 use muster_domain::ports::delivery::{BeginReport, Beginning, DynReservations};
@@ -70,19 +71,24 @@ async fn hold(
     .await
 }
 
-/// The same for what is marked already; of that only counts what is a send still whose contact has not left.
+/// The same for what is marked already; of that only counts what is a send still whose contact has not left, and of which no sign has come
+/// that it arrived in an attempt before.
 pub(super) async fn hold_marked(
     store: &PgStore,
     key: CampaignKey,
     batch: &[Beginning],
     marked: &HashSet<Attempt>,
 ) -> StoreResult<(PgTx, Held)> {
-    open_asking(store, key.tenant, async move |conn| {
-        let ((gate, recipients), marked) =
+    let (mut tx, (mut held, resends)) = open_asking(store, key.tenant, async move |conn| {
+        let ((gate, recipients), (marked, resends)) =
             try_join!(hold_still(conn, key, batch), rows::still_sends(conn, key, marked))?;
-        Ok(Held { gate, recipients, marked })
+        Ok((Held { gate, recipients, marked }, resends))
     })
-    .await
+    .await?;
+    // Nobody else looks after a sign of a mail that is being sent, as far as they can see.
+    let arrived = heard(&mut tx, key.tenant, resends.iter().copied()).await?;
+    held.marked.retain(|attempt| !arrived.contains(&attempt.key));
+    Ok((tx, held))
 }
 
 async fn hold_still(
@@ -100,6 +106,15 @@ impl Held {
     pub(super) fn lets(&self, one: &Beginning) -> bool {
         let open = self.gate.as_ref().is_some_and(|gate| gate.closed_until().is_none() && !Limits::of(gate).are_any());
         open && self.marked.contains(&one.attempt) && matches!(self.recipients.judge(one), Judgement::Fine)
+    }
+
+    /// Those of the batch whose address is suppressed, each with what its contact leaves for.
+    pub(super) fn suppressed(&self, batch: &[Beginning]) -> HashMap<Attempt, ExitReason> {
+        let reason = |one: &Beginning| match self.recipients.judge(one) {
+            Judgement::Suppressed(reason) => Some((one.attempt, reason)),
+            Judgement::Fine | Judgement::Changed => None,
+        };
+        batch.iter().filter_map(reason).collect()
     }
 
     /// Whether something was marked that is to be locked after something else: enrollments and what is left of the limits come
@@ -256,8 +271,7 @@ async fn end_suppressed(
         .filter(|row| row.state == b'c')
         .filter_map(|row| {
             let reason = *reasons.get(&row.attempt(key))?;
-            let detail = reason.as_str().to_owned();
-            Some(Ending { row, fate: DeliveryState::Suppressed, detail, refused: false, leave: Some(reason) })
+            Some(Ending::suppressed(row, reason))
         })
         .collect();
     let entries = ending::end(tx, key, now, &endings).await?;

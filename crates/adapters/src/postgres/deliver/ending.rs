@@ -51,6 +51,12 @@ impl Ending {
         Self { row, fate: DeliveryState::Sent, detail: ARRIVED.to_owned(), refused: false, leave: None }
     }
 
+    /// A mail to an address that must not be written to, whose contact leaves for that.
+    pub(super) fn suppressed(row: OutboxRow, reason: ExitReason) -> Self {
+        let (fate, detail) = (DeliveryState::Suppressed, reason.as_str().to_owned());
+        Self { row, fate, detail, refused: false, leave: Some(reason) }
+    }
+
     /// `None` when the enrollment does not wait for this delivery: it has left, or has gone on already.
     fn onward(&self) -> Option<Onward> {
         let onward = match (self.leave, self.row.next_step) {

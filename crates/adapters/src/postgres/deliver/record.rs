@@ -139,12 +139,12 @@ pub(super) async fn give_back(store: &PgStore, key: CampaignKey, attempts: &[Att
 }
 
 /// What is known of sends that are given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sends {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sends<'a> {
     /// They may have begun.
     Begun,
-    /// They were marked and have not begun: that counts as no attempt.
-    Marked,
+    /// They were marked and have not begun: that counts as no attempt. The addresses of these are suppressed.
+    Marked(&'a HashMap<Attempt, ExitReason>),
 }
 
 /// Gives back in a transaction of the caller's; also answers those of `attempts` that were met.
@@ -152,7 +152,7 @@ pub(super) async fn give_back_in(
     tx: &mut PgTx,
     key: CampaignKey,
     attempts: &[Attempt],
-    which: Sends,
+    which: Sends<'_>,
 ) -> StoreResult<(RecordReport, HashSet<Attempt>)> {
     let rows = rows::lock(tx, key, attempts).await?;
     let met: HashSet<Attempt> = rows.iter().map(|row| row.attempt(key)).collect();
@@ -162,12 +162,21 @@ pub(super) async fn give_back_in(
     let heard = heard_of(tx, key, sends.iter().filter(|row| row.resends > 0)).await?;
     let mut verdicts = Vec::with_capacity(sends.len());
     for row in sends {
-        if heard.contains(&row.attempt(key).key) {
+        let attempt = row.attempt(key);
+        if heard.contains(&attempt.key) {
             verdicts.push(Verdict::arrived(row));
-        } else if which == Sends::Begun || row.exited || terms.over {
-            verdicts.push(Verdict::again(row, TimeDelta::zero(), false, "given back"));
-        } else {
-            back.push(row);
+            continue;
+        }
+        match which {
+            Sends::Marked(suppressed) if !row.exited && (!terms.over || row.by_hand) => {
+                match suppressed.get(&attempt) {
+                    Some(reason) => verdicts.push(Verdict::suppressed(row, *reason)),
+                    None => back.push(row),
+                }
+            }
+            Sends::Begun | Sends::Marked(_) => {
+                verdicts.push(Verdict::again(row, TimeDelta::zero(), false, "given back"));
+            }
         }
     }
     let back: Vec<Attempt> = back.iter().map(|row| row.attempt(key)).collect();
@@ -231,6 +240,10 @@ impl Verdict {
     /// It was sent, says something that was heard of it.
     pub(super) fn arrived(row: OutboxRow) -> Self {
         Verdict::End(Ending::arrived(row))
+    }
+
+    fn suppressed(row: OutboxRow, reason: ExitReason) -> Self {
+        Verdict::End(Ending::suppressed(row, reason))
     }
 
     fn again(row: OutboxRow, after: TimeDelta, resend: bool, detail: &str) -> Self {

@@ -110,19 +110,30 @@ pub(super) const LOCK: &str = concat!(
         AND step = a.step AND pass = a.pass AND epoch = a.epoch FOR UPDATE) AS o"
 );
 
-/// Those of `attempts` that are sends of their epoch whose contact has not left the campaign; nothing is locked.
+#[derive(QueryableByName)]
+struct SendRow {
+    #[diesel(embed)]
+    attempt: AttemptColumns,
+    #[diesel(sql_type = SmallInt)]
+    resends: i16,
+}
+
+/// Those of `attempts` that are sends of their epoch whose contact has not left the campaign, and which of them were in doubt before;
+/// nothing is locked.
 pub(super) async fn still_sends(
     mut conn: &AsyncPgConnection,
     key: CampaignKey,
     attempts: impl IntoIterator<Item = &Attempt>,
-) -> StoreResult<HashSet<Attempt>> {
-    let rows: Vec<AttemptColumns> =
+) -> StoreResult<(HashSet<Attempt>, Vec<DeliveryKey>)> {
+    let rows: Vec<SendRow> =
         bind_attempts(prepared(STILL_SENDS), key, attempts).get_results(&mut conn).await.store()?;
-    Ok(rows.iter().map(|row| row.attempt(key)).collect())
+    let attempt = |row: &SendRow| row.attempt.attempt(key);
+    let resends = rows.iter().filter(|row| row.resends > 0).map(|row| attempt(row).key).collect();
+    Ok((rows.iter().map(attempt).collect(), resends))
 }
 
 pub(super) const STILL_SENDS: &str = concat!(
-    "SELECT o.contact_no, o.step, o.pass, o.epoch \
+    "SELECT o.contact_no, o.step, o.pass, o.epoch, o.resends \
      FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::int[]) AS a (contact_no, step, pass, epoch) \
      CROSS JOIN LATERAL (SELECT * FROM outbox WHERE tenant_no = $1 AND campaign_no = $2 AND contact_no = a.contact_no \
          AND step = a.step AND pass = a.pass AND epoch = a.epoch OFFSET 0) AS o \

@@ -182,7 +182,14 @@ async fn whatever_comes_between_the_mark_and_the_locks_is_heeded() {
             .run("INSERT INTO suppressions SELECT tenant_no, email_key, 'manual', 'test', now() FROM contacts LIMIT 1")
             .await;
     });
-    assert_eq!(suppressed.await, (3, "p:0,s:1,s:1,s:1".to_owned()));
+    assert_eq!(suppressed.await, (3, "s:1,s:1,s:1".to_owned()), "it has ended");
+    // Nobody leaves for a domain on the list, until a mail to it would begin.
+    let domain = after(0, async |queue| {
+        queue
+            .run("INSERT INTO suppressions SELECT tenant_no, 'example.org', 'manual', 'test', now() FROM tenants")
+            .await;
+    });
+    assert_eq!(domain.await, (0, String::new()));
 }
 
 #[tokio::test]
@@ -270,4 +277,27 @@ async fn a_pause_and_whoever_leaves_wait_until_the_last_round_is_over() {
     barrier.await;
     leaves.await.unwrap();
     assert_eq!(begin.await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_mail_of_which_a_sign_has_come_is_not_sent_once_more() {
+    const OPENED: &str = "INSERT INTO engagements (tenant_no, campaign_no, contact_no, step, pass, kind, total, human_total) \
+        SELECT tenant_no, campaign_no, contact_no, step, pass, 'o', 1, 1 FROM outbox WHERE contact_no % 4 = 0";
+    for (resends, begun) in [(0, (4, "s:1,s:1,s:1,s:1")), (1, (3, "s:2,s:2,s:2"))] {
+        let after = after(resends, async |queue| queue.run(OPENED).await).await;
+        assert_eq!((after.0, after.1.as_str()), begun, "in doubt before: {resends}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_begun_again_by_hand_in_a_campaign_that_is_over_is_taken_back_as_any_other() {
+    let queue = Arc::new(MailQueue::of(3).await);
+    let (store, batch) = claimed(&queue).await;
+    let all: Vec<Attempt> = batch.iter().map(|one| one.attempt).collect();
+    let marked = mark(&store, queue.key, &all).await.unwrap();
+    queue.run("UPDATE outbox SET by_hand = true").await;
+    queue.run("UPDATE campaigns SET status = 'completed', completed_at = now(), retrying = true").await;
+    let report = begin(&store, queue.key, &batch, marked, &mut Seats::of(&queue, 1, 1)).await.unwrap();
+    assert_eq!((report.begun.len(), states(&queue).await.as_str()), (1, "p:0,p:0,s:1"));
+    assert_eq!(queue.number("SELECT count(*) FROM outbox WHERE retry_at IS NOT NULL").await, 0);
 }
