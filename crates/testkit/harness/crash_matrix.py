@@ -60,8 +60,8 @@ class Cell:
         crash = {"CRASH_AT": f"{self.point}:{nth}{':stop' if self.kind == 'stop' else ''}"}
         slow = (["dot:delay=4000:1000"] if self.kind == "stop" else []) + SENDERS
         if self.rounds:
-            # Some of the others are under way still when a stopped worker goes on: a campaign that is over takes nothing up again.
-            env["ALWAYS_TOGETHER"], slow = "yes", ["dot:delay=12000:4"] if self.kind == "stop" else []
+            # The others come to the end while it stands still: what it had not handed over has failed, and says so.
+            env["ALWAYS_TOGETHER"], slow = "yes", []
         server_env = {"CRASH_AT": f"{self.point}:{NTH_AT_SERVER.get((self.kind, self.point), 1)}"} if self.at_server else None
         on = stage.Stage(postgres, folder, faults=self.faults + slow, workers=0, env=env, server_env=server_env)
         try:
@@ -78,12 +78,17 @@ class Cell:
         on.workers = [on.work(0, crash)]
         if launch:
             audience.launch(on, api, sent)
-            if self.workers > 1:
+            if self.workers > 1 and not self.rounds:
                 # Workers claim ahead: two could have all of a short campaign before the one that is meant comes to its share.
                 share = "SELECT EXISTS (SELECT FROM outbox WHERE state <> 'p') OR EXISTS (SELECT FROM messages)"
                 stage.wait_until("the first worker's share", lambda: on.sql(share) == "t", 60, 0.02)
-        on.workers += [on.work(index) for index in range(1, self.workers)]
+        if not self.rounds:
+            self.others(on)
         return api, sent
+
+    def others(self, on):
+        """Starts the other workers. Rounds take a while to come about, so there the first is alone until it has come to its point."""
+        on.workers += [on.work(index) for index in range(1, self.workers)]
 
     def judged(self, on):
         on.stop_workers()
@@ -105,6 +110,8 @@ class Cell:
         if status != -signal.SIGKILL:
             raise RuntimeError(f"the worker ended with {status} and not at {self.point}")
         on.orders.fault("kill", worker.name)
+        if self.rounds:
+            self.others(on)
         worker.start_again()
         audience.completed(on)
         report = self.judged(on)
@@ -119,6 +126,8 @@ class Cell:
         worker = on.workers[0]
         stage.wait_until(f"the stop at {self.point}", worker.stopped, 60)
         on.orders.fault("stop", worker.name)
+        if self.rounds:
+            self.others(on)
         if self.until_taken:
             time.sleep(stage.LEASE + 0.5)
             stage.wait_until("its mail in other hands", lambda: on.sql("SELECT EXISTS (SELECT FROM outbox WHERE state = 's')") == "t", 20, 0.02)

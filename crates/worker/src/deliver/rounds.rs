@@ -132,6 +132,10 @@ impl Record {
 
     /// How many mails a begin may have for each of its sessions.
     pub(super) fn for_each_session(&self) -> usize {
+        #[cfg(feature = "fault-injection")]
+        if super::faults::always_together() {
+            return AT_MOST;
+        }
         if self.followed.load(Relaxed) && self.ended.pays() { AT_MOST } else { 1 }
     }
 }
