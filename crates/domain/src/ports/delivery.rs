@@ -199,7 +199,8 @@ pub trait DeliveryStore: Send + Sync {
     ///
     /// [In rounds](Reservations::in_rounds) they are turned to sending in a transaction of its own beforehand, as far as no limit is to be held for
     /// them. The one that is held open asks all of that again, changes nothing while mail goes, and begins one round after
-    /// the other; each has begun when the next is asked for. Those whose address is suppressed by then are pending again.
+    /// the other; each has begun when the next is asked for. What does not begin is told as returned, also
+    /// where the address is suppressed by then, or the contact has left, and it has ended.
     ///
     /// After an error nobody knows whether anything began, but for what has begun in a round before: nothing else may be sent, and every
     /// other attempt is to be given back.

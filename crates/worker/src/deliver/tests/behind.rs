@@ -262,8 +262,12 @@ async fn in_rounds(server: &Arc<Server>, journal: Arc<dyn Journal>) -> (Counter,
     (counter, line, attempts)
 }
 
-fn diary() -> Arc<dyn Journal> {
-    Arc::new(Diary(Instant::now()))
+/// The same when the first has been reserved.
+async fn after_the_first_round(server: &Arc<Server>) -> (Counter, Arc<Line>) {
+    let (mut counter, line, attempts) = in_rounds(server, Arc::new(Diary(Instant::now()))).await;
+    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
+    assert_eq!(counter.reserve(&attempts).await, attempts[..1]);
+    (counter, line)
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,9 +315,7 @@ async fn rounds_that_cannot_be_written_down_are_not_begun() {
 #[tokio::test(start_paused = true)]
 async fn there_is_no_further_round_when_the_time_is_over_or_somebody_else_waits() {
     let server = Server::with_others_behind(1, |_| A_MOMENT);
-    let (mut counter, line, attempts) = in_rounds(&server, diary()).await;
-    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
-    counter.reserve(&attempts).await;
+    let (counter, line) = after_the_first_round(&server).await;
     assert!(counter.has_more());
     let other = CampaignKey { tenant: TenantNo(1), campaign: CampaignNo(7) };
     let waits = Expected::of(&line.sessions, other, 1);
@@ -328,9 +330,7 @@ async fn there_is_no_further_round_when_the_time_is_over_or_somebody_else_waits(
 #[tokio::test(start_paused = true)]
 async fn a_process_that_stood_still_between_two_rounds_names_nobody_and_lets_go_what_has_begun() {
     let server = Server::with_others_behind(1, |_| A_MOMENT);
-    let (mut counter, line, attempts) = in_rounds(&server, diary()).await;
-    assert!(counter.take_rounds(Rounds::of(&line, Instant::now())));
-    counter.reserve(&attempts).await;
+    let (mut counter, line) = after_the_first_round(&server).await;
     let (asked, before) = (server.asked().len(), server.accepted().len());
     assert!(counter.has_more());
     tokio::time::advance(Duration::from_millis(501)).await;
