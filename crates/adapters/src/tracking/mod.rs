@@ -1,8 +1,18 @@
 //! [`Tracker`] over an HTML tokenizer: links are found as a mail program finds them, and everything else stays as it
-//! was, octet for octet.
+//! was.
+//!
+//! The template is read as HTML, and each link's place marked in it, so that a mail rendered from it need not be
+//! (`seam`, `stitch`): that is done once for each template, where reading each mail took a third of the time that it
+//! took to make. It can be done where the tags of the template language stand in texts and quoted values, as they do in
+//! almost all (`outline`). Of others each rendered mail is read (`rewrite`).
 
+mod aside;
+mod below;
 mod number;
+mod outline;
 mod rewrite;
+mod seam;
+mod stitch;
 mod target;
 
 use crate::by_source::BySource;
@@ -19,6 +29,7 @@ const OPT_OUT: &str = "data-muster-no-track";
 #[derive(Debug, Clone, Default)]
 pub struct HtmlTracker {
     numbered: Arc<BySource<(), NumberedTemplate>>,
+    seam: Arc<seam::Seam>,
 }
 
 impl Tracker for HtmlTracker {
@@ -26,7 +37,7 @@ impl Tracker for HtmlTracker {
         if let Some(known) = self.numbered.find((), template) {
             return known;
         }
-        let numbered = Arc::new(number::number(template));
+        let numbered = Arc::new(number::number(template, Some(&self.seam)));
         let links: usize =
             numbered.links.iter().map(|(_, address)| size_of::<(LinkNo, String)>() + address.len()).sum();
         self.numbered.keep((), template, (Arc::clone(&numbered), numbered.source.len() + links));
@@ -34,13 +45,18 @@ impl Tracker for HtmlTracker {
     }
 
     fn track(&self, html: &str, marks: &Marks<'_>) -> String {
-        rewrite::rewrite(html, marks).unwrap_or_else(|| html.to_owned())
+        stitch::stitch(html, &self.seam, marks)
+            .or_else(|| rewrite::rewrite(html, marks))
+            .unwrap_or_else(|| html.to_owned())
     }
 }
 
+/// Begins the marks of a seam.
+const SEAM: char = '\u{f8ff}';
+
 /// A letter for private use that `text` does not have: nothing but what we put there can be mistaken for ours.
 fn unused_letter(text: &str) -> Option<char> {
-    ('\u{e000}'..='\u{f8ff}').find(|letter| !text.contains(*letter))
+    ('\u{e000}'..SEAM).find(|letter| !text.contains(*letter))
 }
 
 /// `text` with what stands between each pair of `mark`s, a number, replaced.
@@ -52,5 +68,7 @@ fn fill(text: &str, mark: char, with: impl Fn(usize) -> String) -> Option<String
     Some(filled)
 }
 
+#[cfg(test)]
+mod sewn_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Putting what counts opens and clicks into a rendered mail.
 
+use super::below::Below;
 use super::target::target;
 use super::{NUMBER, OPT_OUT, fill, unused_letter};
 use htmlize::unescape_attribute;
@@ -9,9 +10,8 @@ use muster_domain::model::events::ClickedLink;
 use muster_domain::model::ids::LinkNo;
 use muster_domain::ports::tracking::Marks;
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// Read once, and not for every mail.
@@ -58,30 +58,6 @@ pub(super) fn rewrite(html: &str, marks: &Marks<'_>) -> Option<String> {
         }));
     let rewritten = rewrite_str(html, settings).ok()?;
     links.fill(&rewritten)
-}
-
-/// The link that no person sees and the image that tells of opens, to be placed once: before the body ends, or else at the
-/// very end.
-#[derive(Clone)]
-struct Below(Rc<Cell<Option<String>>>);
-
-impl Below {
-    fn of(marks: &Marks<'_>) -> Self {
-        // Without text, and out of the way of eyes, readers and keys: nobody comes upon it, and a text made of the mail has nothing of it.
-        let trap =
-            |address| format!("<a href=\"{address}\" style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"></a>");
-        let image = |address| {
-            format!(
-                "<img src=\"{address}\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0;width:1px;height:1px\">"
-            )
-        };
-        let both: Vec<String> = marks.trap.map(trap).into_iter().chain(marks.pixel.map(image)).collect();
-        Self(Rc::new(Cell::new((!both.is_empty()).then(|| both.concat()))))
-    }
-
-    fn take(&self) -> Option<String> {
-        self.0.take()
-    }
 }
 
 /// The links that are replaced. How many different ones there are goes into each, so they are noted first.

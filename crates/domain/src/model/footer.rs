@@ -1,6 +1,8 @@
 //! What stands below every mail: who sent it, and how to get no more. The law asks for both (CAN-SPAM, 16 CFR 316; the
 //! directives 2000/31/EC article 5 and 2002/58/EC article 13).
 
+use memchr::{memmem, memrchr_iter};
+
 /// The token of unsubscribe links in previews and test mails, which belong to no delivery. No sealed token is so short.
 pub const TEST_TOKEN: &str = "test";
 
@@ -53,7 +55,8 @@ impl Footer<'_> {
     fn missing_link(&self, text: &str) -> Option<&str> {
         let url = self.unsubscribe_url?;
         let token = url.rsplit('/').next().unwrap_or(url);
-        (!text.contains(&format!("/{token}")) && !text.contains(&format!("&#x2f;{token}"))).then_some(url)
+        let mut found = memmem::find_iter(text.as_bytes(), token).filter_map(|at| text.get(..at));
+        (!found.any(|before| before.ends_with('/') || before.ends_with("&#x2f;"))).then_some(url)
     }
 }
 
@@ -74,8 +77,14 @@ fn escaped(text: &str) -> String {
 
 /// Before the tag that closes the body, or the document; where there is neither, the end.
 fn end_of_body(html: &str) -> usize {
-    let lower = html.to_ascii_lowercase();
-    lower.rfind("</body").or_else(|| lower.rfind("</html")).unwrap_or(html.len())
+    last_tag(html, "</body").or_else(|| last_tag(html, "</html")).unwrap_or(html.len())
+}
+
+/// Where the last tag of HTML stands that begins so, in whatever case.
+pub fn last_tag(html: &str, begins: &str) -> Option<usize> {
+    let html = html.as_bytes();
+    let is_it = |tag: &[u8]| tag.eq_ignore_ascii_case(begins.as_bytes());
+    memrchr_iter(b'<', html).find(|at| html.get(*at..at + begins.len()).is_some_and(is_it))
 }
 
 #[cfg(test)]

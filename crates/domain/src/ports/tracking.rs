@@ -34,10 +34,12 @@ pub struct Marks<'a> {
 
 /// Rewrites HTML so that opens and clicks can be counted. Total: whatever comes in, it comes out as good as it was.
 pub trait Tracker: Send + Sync {
-    /// Numbers the links of a template, so that one with placeholders is one link for everybody who gets it.
+    /// Numbers the links of a template, so that one with placeholders is one link for everybody who gets it. What is
+    /// rendered from the numbered source goes through [`Tracker::track`] before anybody sees it.
     fn number(&self, template: &str) -> Arc<NumberedTemplate>;
 
-    /// Puts `marks` into a rendered mail and takes out every attribute of ours.
+    /// Puts `marks` into a rendered mail and takes out everything of ours that is not in them: without any it is the mail
+    /// that a campaign without tracking sends.
     ///
     /// A link is replaced when following it can be counted and repeated exactly: an address of http or https in full,
     /// without user information, backslashes, white space or control characters, and not overlong. It is left alone
