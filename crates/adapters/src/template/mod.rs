@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Most octets of a template's source, and of a header's.
 const SOURCE_AT_MOST: usize = 512 * 1024;
 const HEADER_SOURCE_AT_MOST: usize = 4 * 1024;
+/// A template whose links are numbered is longer than its author's: by some forty octets for each, where a link takes
+/// seventeen.
+const NUMBERED_AT_MOST: usize = 4 * SOURCE_AT_MOST;
 /// Most octets of what it renders to.
 const OUTPUT_AT_MOST: usize = 2 * 1024 * 1024;
 
@@ -37,11 +40,8 @@ impl MinijinjaTemplates {
         if let Some(compiled) = self.compiled.find(kind, source) {
             return Ok(compiled);
         }
-        let most = if kind == TemplateKind::Header { HEADER_SOURCE_AT_MOST } else { SOURCE_AT_MOST };
-        if source.len() > most {
-            let detail = format!("the template is longer than {most} octets");
-            return Err(TemplateError { code: "template_too_large", detail });
-        }
+        let most = if kind == TemplateKind::Header { HEADER_SOURCE_AT_MOST } else { NUMBERED_AT_MOST };
+        no_longer_than(most, source)?;
         fence::inspect(source)?;
         let compiled = Arc::new(Compiled::new(kind, source)?);
         // The engine has the source, too, and instructions of about its size.
@@ -52,6 +52,7 @@ impl MinijinjaTemplates {
 
 impl Templates for MinijinjaTemplates {
     fn check(&self, kind: TemplateKind, source: &str) -> Result<(), TemplateError> {
+        no_longer_than(SOURCE_AT_MOST, source)?;
         let compiled = self.compiled(kind, source)?;
         match compiled.render(kind, &Value::Object(serde_json::Map::new())) {
             // Over no values at all; it may well fit the values of contacts.
@@ -64,6 +65,14 @@ impl Templates for MinijinjaTemplates {
         // Compiling inspects, so that a template that was never checked is fenced just the same.
         self.compiled(kind, source)?.render(kind, values)
     }
+}
+
+fn no_longer_than(most: usize, source: &str) -> Result<(), TemplateError> {
+    if source.len() <= most {
+        return Ok(());
+    }
+    let detail = format!("the template is longer than {most} octets");
+    Err(TemplateError { code: "template_too_large", detail })
 }
 
 #[cfg(test)]

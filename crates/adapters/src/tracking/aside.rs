@@ -22,6 +22,8 @@ pub(super) struct Stretch<'a> {
     source: &'a str,
     /// The octet of the flat text at which its mark stands.
     pub(super) at: usize,
+    /// And behind which it ends.
+    pub(super) end: usize,
     /// The first word of each statement.
     pub(super) statements: Vec<&'a str>,
 }
@@ -62,7 +64,7 @@ impl<'a> Aside<'a> {
         }
         let at = self.flat.len();
         self.flat.extend([self.mark.to_string(), self.stretches.len().to_string(), self.mark.to_string()]);
-        self.stretches.push(Stretch { source, at, statements });
+        self.stretches.push(Stretch { source, at, end: self.flat.len(), statements });
     }
 
     /// The text with every stretch in its place again.

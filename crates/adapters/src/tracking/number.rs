@@ -12,18 +12,24 @@ use std::fmt::Write;
 /// The template with its links numbered, by the marks of `seam` where it can do with them; as it is when it cannot be
 /// read.
 pub(super) fn number(template: &str, seam: Option<&Seam>) -> NumberedTemplate {
-    numbered(template, seam).unwrap_or_else(|| NumberedTemplate { source: template.to_owned(), links: Vec::new() })
+    numbered(template, seam).unwrap_or_else(|| NumberedTemplate {
+        source: template.to_owned(),
+        marked: false,
+        links: Vec::new(),
+    })
 }
 
 fn numbered(template: &str, seam: Option<&Seam>) -> Option<NumberedTemplate> {
     let aside = Aside::of(template)?;
     let outline = Outline::read(&aside)?;
-    let source = match seam.and_then(|seam| sewn(&aside, &outline, seam)) {
+    let sewn = seam.and_then(|seam| sewn(&aside, &outline, seam));
+    let marked = sewn.is_some();
+    let source = match sewn {
         Some(source) => source,
         None => with_attributes(&aside, &outline.links)?,
     };
     let links = outline.links.into_iter().map(|link| (link.no, link.address)).collect();
-    Some(NumberedTemplate { source: aside.put_back(&source)?, links })
+    Some(NumberedTemplate { source: aside.put_back(&source)?, marked, links })
 }
 
 /// Each link tells its number in an attribute, for whoever reads the rendered mail as HTML.

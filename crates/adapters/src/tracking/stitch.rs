@@ -28,7 +28,7 @@ pub(super) fn stitch(html: &str, seam: &Seam, marks: &Marks<'_>) -> Option<Strin
     }
     stitched.push_str(rest);
     if let Some(ours) = Below::of(marks).take() {
-        // Such a template has one at most.
+        // Such a template has one at most, and in no loop.
         stitched.insert_str(last_tag(&stitched, "</body").unwrap_or(stitched.len()), &ours);
     }
     Some(stitched)

@@ -12,6 +12,8 @@ pub const ATTRIBUTES: &str = "data-muster-";
 pub struct NumberedTemplate {
     /// The template to render instead.
     pub source: String,
+    /// A mail that is rendered from it shows by itself where everything goes, so that [`Tracker::track`] need not read it.
+    pub marked: bool,
     /// Its links in their order, as their author wrote them, placeholders included.
     pub links: Vec<(LinkNo, String)>,
 }
@@ -38,8 +40,8 @@ pub trait Tracker: Send + Sync {
     /// rendered from the numbered source goes through [`Tracker::track`] before anybody sees it.
     fn number(&self, template: &str) -> Arc<NumberedTemplate>;
 
-    /// Puts `marks` into a rendered mail and takes out everything of ours that is not in them: without any it is the mail
-    /// that a campaign without tracking sends.
+    /// Puts `marks` into a rendered mail and takes out everything else of ours: without any it is what a campaign without
+    /// tracking sends, to whoever reads it.
     ///
     /// A link is replaced when following it can be counted and repeated exactly: an address of http or https in full,
     /// without user information, backslashes, white space or control characters, and not overlong. It is left alone

@@ -8,7 +8,7 @@ use crate::model::sequence::{EmailContent, StepKind};
 use crate::ports::delivery::{Letter, Sender};
 use crate::ports::templates::{ComposeError, Composer, MessageParts, TemplateError, TemplateKind, Templates};
 use crate::ports::tokens::{TokenPurpose, Tokens, TrackedLink};
-use crate::ports::tracking::{ATTRIBUTES, Marks, Tracker};
+use crate::ports::tracking::{ATTRIBUTES, Marks, NumberedTemplate, Tracker};
 use crate::ports::transport::WireMessage;
 use std::sync::Arc;
 
@@ -87,16 +87,17 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
     let Some(StepKind::Email { content, .. }) = step else { return Err(LetterError::NotAMail) };
     let Sender { from_email, from_name, reply_to, unsubscribe, postal_address, .. } = letter.sender.as_ref();
     let unsubscribe_url = unsubscribe.then(|| unsubscribe_url(desk, key));
-    let counted = letter.sender.track_opens || letter.sender.track_clicks;
-    let numbered = counted.then(|| desk.tracker.number(&content.email_content));
+    let numbered = numbered(desk, letter, &content.email_content);
+    let marked = numbered.as_ref().is_some_and(|numbered| numbered.marked);
     let html = numbered.as_ref().map_or(&content.email_content, |numbered| &numbered.source);
     let texts = render(desk.templates.as_ref(), content, html, &letter.facts, unsubscribe_url.as_deref())?;
     let footer = Footer { postal_address: postal_address.as_deref(), unsubscribe_url: unsubscribe_url.as_deref() };
     let html = footer.below_html(texts.html);
     let tracked = track(desk, letter, &html, unsubscribe_url.as_deref());
     let (html, untracked_html) = match tracked {
-        // Only a text made of it asks for the HTML without.
-        Some(tracked) => (tracked, texts.text.is_none().then(|| desk.tracker.track(&html, &Marks::default()))),
+        Some(tracked) if texts.text.is_some() => (tracked, None),
+        // The text is made of it, and must have no marks.
+        Some(tracked) => (tracked, Some(if marked { desk.tracker.track(&html, &Marks::default()) } else { html })),
         None => (html, None),
     };
     let parts = MessageParts {
@@ -117,6 +118,13 @@ pub fn write_letter(desk: &Desk, letter: &Letter) -> Result<WireMessage, LetterE
         message.envelope.from = format!("{}@{domain}", desk.tokens.seal(TokenPurpose::ReturnPath, key));
     }
     Ok(message)
+}
+
+/// The template to render, where its links are counted, or where it costs less to find the place of the image in it.
+fn numbered(desk: &Desk, letter: &Letter, template: &str) -> Option<Arc<NumberedTemplate>> {
+    let Sender { track_opens, track_clicks, .. } = *letter.sender;
+    let numbered = (track_opens || track_clicks).then(|| desk.tracker.number(template))?;
+    (track_clicks || numbered.marked).then_some(numbered)
 }
 
 /// The HTML with what counts opens and clicks; `None` where it stays as it is.
@@ -156,7 +164,6 @@ mod tests {
     use crate::ports::delivery::Claimed;
     use crate::ports::templates::{MockComposer, MockTemplates};
     use crate::ports::tokens::MockTokens;
-    use crate::ports::tracking::NumberedTemplate;
     use crate::ports::transport::Envelope;
 
     fn letter(unsubscribe: bool) -> Letter {
@@ -205,17 +212,19 @@ mod tests {
         }
     }
 
-    /// Says what it was told to do.
+    /// Says what it was told to do; marks templates unless they say that they cannot be.
     struct PlainTracker;
 
     impl Tracker for PlainTracker {
         fn number(&self, template: &str) -> Arc<NumberedTemplate> {
-            Arc::new(NumberedTemplate { source: format!("numbered {template}"), links: Vec::new() })
+            let marked = !template.contains("odd");
+            let source = format!("{} {template}", if marked { "marked" } else { "numbered" });
+            Arc::new(NumberedTemplate { source, marked, links: Vec::new() })
         }
 
         fn track(&self, html: &str, marks: &Marks<'_>) -> String {
             if marks.pixel.is_none() && marks.links.is_none() {
-                return html.to_owned();
+                return html.replace("marked ", "");
             }
             let link = marks.links.map(|link| link(ClickedLink { no: LinkNo(7), of: 2 }, "target"));
             format!("{html} pixel {:?} link {link:?} trap {:?} spared {:?}", marks.pixel, marks.trap, marks.spared)
@@ -293,31 +302,49 @@ mod tests {
         assert_eq!((parts.unsubscribe_url, parts.html.as_str()), (None, "<html>"));
     }
 
-    fn tracked(opens: bool, clicks: bool) -> MessageParts {
+    fn tracked(template: &str, text: Option<&str>, opens: bool, clicks: bool) -> MessageParts {
         let mut letter = letter(true);
         let sender = (*letter.sender).clone();
         letter.sender = Arc::new(Sender { track_opens: opens, track_clicks: clicks, postal_address: None, ..sender });
+        let mut sequence = (*letter.sequence).clone();
+        let StepKind::Email { content, .. } = &mut sequence.steps[0].kind else { panic!("no mail") };
+        template.clone_into(&mut content.email_content);
+        content.text_content = text.map(str::to_owned);
+        letter.sequence = Arc::new(sequence);
         composed(&letter)
     }
 
+    const SPARED: &str = "spared Some(\"https://m.example/u/Unsubscribe3\")";
+    const PIXEL: &str = "pixel Some(\"https://m.example/t/o/Open3.gif\")";
+    const LINK: &str = "link Some(\"https://m.example/t/c/7-of-2-target\") trap Some(\"https://m.example/t/h/Trap3\")";
+
     #[test]
     fn opens_and_clicks_are_counted_as_the_campaign_says() {
-        let spared = "spared Some(\"https://m.example/u/Unsubscribe3\")";
-        let pixel = "pixel Some(\"https://m.example/t/o/Open3.gif\")";
-        let link = "link Some(\"https://m.example/t/c/7-of-2-target\")";
-        let trap = "trap Some(\"https://m.example/t/h/Trap3\")";
-        for (opens, clicks, told) in [
-            (true, false, format!("{pixel} link None trap None {spared}")),
-            (false, true, format!("pixel None {link} {trap} {spared}")),
-            (true, true, format!("{pixel} {link} {trap} {spared}")),
+        let (unseen, unfollowed) = ("pixel None", "link None trap None");
+        for (opens, clicks, odd, told) in [
+            (true, false, "<odd>", format!("{PIXEL} {unfollowed} {SPARED}")),
+            (false, true, "<numbered odd>", format!("{unseen} {LINK} {SPARED}")),
+            (true, true, "<numbered odd>", format!("{PIXEL} {LINK} {SPARED}")),
         ] {
-            let parts = tracked(opens, clicks);
-            let plain = parts.untracked_html.unwrap();
-            assert!(plain.starts_with("<numbered html>") && plain.contains("/u/Unsubscribe3"), "{plain}");
-            assert_eq!(parts.html, format!("{plain} {told}"));
+            let marked = tracked("html", None, opens, clicks);
+            assert!(marked.html.starts_with("<marked html>") && marked.html.ends_with(&told), "{}", marked.html);
+            let plain = marked.untracked_html.unwrap();
+            assert!(plain.starts_with("<html>") && plain.contains("/u/Unsubscribe3"), "{plain}");
+            let read = tracked("odd", None, opens, clicks);
+            let plain = read.untracked_html.unwrap();
+            assert!(plain.starts_with(odd) && plain.contains("/u/Unsubscribe3"), "{plain}");
+            assert_eq!(read.html, format!("{plain} {told}"));
         }
-        let plain = tracked(false, false);
+        let plain = tracked("html", None, false, false);
         assert!(plain.html.starts_with("<html>") && !plain.html.contains("pixel") && plain.untracked_html.is_none());
+    }
+
+    #[test]
+    fn a_mail_that_has_a_text_needs_no_html_to_make_one_of() {
+        for template in ["html", "odd"] {
+            let parts = tracked(template, Some("text"), true, true);
+            assert!(parts.text.unwrap().starts_with("<text>") && parts.untracked_html.is_none());
+        }
     }
 
     #[test]

@@ -161,6 +161,29 @@ const BOTH: &str = "<html><body><p>Hi {{ firstName }}</p><a href=\"https://a.tes
     <a href='https://b.test/{{ customFields.page }}'>B</a><a href=\"mailto:me@x.test\">M</a>\
     <a data-muster-no-track href=\"https://c.test/\">C</a></body></html>";
 
+/// With a link that opts out, as in [`BOTH`], each mail is read as HTML; without one the template has marks.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_the_marks_of_a_template_is_sent() {
+    let template = BOTH.replace(" data-muster-no-track", "");
+    for clicks in [true, false] {
+        let app = TestApp::start().await;
+        let sent = send(&app, 2, json!({"trackOpens": true, "trackClicks": clicks}), &template).await;
+        for mail in &sent.mails {
+            assert_eq!(mail.links().len(), if clicks { 3 } else { 0 }, "{}", mail.html);
+            for part in [&mail.html, &mail.text] {
+                assert!(!part.contains('\u{f8ff}') && !part.contains("muster-"), "{part}");
+            }
+            assert!(mail.text.contains("(https://a.test/?x=1&y=2)") && !mail.text.contains("/t/"), "{}", mail.text);
+            assert!(clicks || mail.html.contains("<a href=\"https://a.test/?x=1&amp;y=2\">A</a>"), "{}", mail.html);
+            assert_pixel(&get(&app, &mail.pixel()).await);
+        }
+        let last = sent.mails[0].links().last().cloned();
+        if let Some(link) = last {
+            assert_redirect(&get(&app, &link).await, "https://c.test/");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn opens_and_clicks_are_counted_by_day_step_and_link() {
     let app = TestApp::start().await;

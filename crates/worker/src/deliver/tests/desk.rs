@@ -30,7 +30,7 @@ pub(crate) struct NoTracker;
 
 impl Tracker for NoTracker {
     fn number(&self, template: &str) -> Arc<NumberedTemplate> {
-        Arc::new(NumberedTemplate { source: template.to_owned(), links: Vec::new() })
+        Arc::new(NumberedTemplate { source: template.to_owned(), marked: false, links: Vec::new() })
     }
 
     fn track(&self, html: &str, _: &Marks<'_>) -> String {
