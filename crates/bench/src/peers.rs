@@ -47,6 +47,19 @@ fn installed(place: &Place) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The versions of what the peers come from and run on; what is not there is left out.
+pub(crate) fn versions() -> Vec<String> {
+    let said = |command: &mut Command| {
+        let said = command.output().ok().filter(|said| said.status.success())?;
+        Some(String::from_utf8(said.stdout).ok()?.trim().to_owned())
+    };
+    let postconf = postfix("postconf").ok();
+    let postfix = postconf.and_then(|postconf| said(Command::new(postconf).args(["-h", "mail_version"])));
+    let node = said(Command::new("node").arg("--version"));
+    let named = [postfix.map(|version| format!("Postfix {version}")), node.map(|version| format!("Node {version}"))];
+    named.into_iter().flatten().collect()
+}
+
 /// One of Postfix's tools, wherever it lies.
 pub(crate) fn postfix(tool: &str) -> Result<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();

@@ -6,6 +6,7 @@
 use super::Options;
 use super::children::{Api, Child, free_port};
 use super::database::Database;
+use super::peers;
 use anyhow::{Context, Result};
 use muster_adapters::embedded::{Durability, EmbeddedOptions, EmbeddedPostgres, Shutdown};
 use muster_adapters::postgres::{PgStore, PoolOptions, migrate};
@@ -166,9 +167,10 @@ impl Place {
         let day = self.open("postgres").await?.text("current_date").await?;
         Ok(format!(
             "{day}: {cores} cores of {cpu}, {:.0} GiB, Linux {}, PostgreSQL {postgres} with fsync and synchronous commit on the same machine, \
-             as the clients, the peers and the mail sink were. Commands: `just bench --save`.",
+             as the clients, the peers and the mail sink were ({}). Commands: `just bench --save`.",
             memory / 1024.0 / 1024.0,
-            kernel.trim()
+            kernel.trim(),
+            peers::versions().join(", ")
         ))
     }
 
