@@ -18,6 +18,7 @@ mod target;
 use crate::by_source::BySource;
 use muster_domain::model::ids::LinkNo;
 use muster_domain::ports::tracking::{Marks, NumberedTemplate, Tracker};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// By which a link tells its number; taken out before sending.
@@ -66,6 +67,12 @@ fn fill(text: &str, mark: char, with: impl Fn(usize) -> String) -> Option<String
         if place % 2 == 0 { filled.push_str(piece) } else { filled.push_str(&with(piece.parse().ok()?)) }
     }
     Some(filled)
+}
+
+/// How many different links there are: it goes into each, so that visits to all of them can be told from a person's.
+fn different(links: impl Iterator<Item = LinkNo>) -> i16 {
+    let different: HashSet<LinkNo> = links.collect();
+    i16::try_from(different.len()).unwrap_or(i16::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::below::Below;
 use super::target::target;
-use super::{NUMBER, OPT_OUT, fill, unused_letter};
+use super::{NUMBER, OPT_OUT, different, fill, unused_letter};
 use htmlize::unescape_attribute;
 use lol_html::html_content::{ContentType, Element};
 use lol_html::{ElementContentHandlers, HandlerResult, RewriteStrSettings, Selector, end, end_tag, rewrite_str};
@@ -11,7 +11,6 @@ use muster_domain::model::ids::LinkNo;
 use muster_domain::ports::tracking::Marks;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Read once, and not for every mail.
@@ -95,8 +94,7 @@ impl Links<'_> {
     fn fill(&self, rewritten: &str) -> Option<String> {
         let found = self.found.borrow();
         let Some(address) = self.marks.links.filter(|_| !found.is_empty()) else { return Some(rewritten.to_owned()) };
-        let different: HashSet<LinkNo> = found.iter().map(|(no, _)| *no).collect();
-        let of = i16::try_from(different.len()).unwrap_or(i16::MAX);
+        let of = different(found.iter().map(|(no, _)| *no));
         fill(rewritten, self.mark, |place| {
             found.get(place).map(|(no, target)| address(ClickedLink { no: *no, of }, target)).unwrap_or_default()
         })

@@ -1,6 +1,7 @@
 //! Putting what counts opens and clicks into a mail whose template had marks where it goes.
 
 use super::below::Below;
+use super::different;
 use super::seam::Seam;
 use muster_domain::model::events::ClickedLink;
 use muster_domain::model::footer::last_tag;
@@ -11,11 +12,7 @@ pub(super) fn stitch(html: &str, seam: &Seam, marks: &Marks<'_>) -> Option<Strin
     let (links, rest) = seam.unpick(html)?;
     let leads: Vec<_> =
         links.iter().map(|link| marks.links.and_then(|address| Some((address, link.leads(marks.spared)?)))).collect();
-    // How many different ones there are goes into each.
-    let mut different: Vec<i64> = leads.iter().flatten().map(|(_, (no, _))| no.0).collect();
-    different.sort_unstable();
-    different.dedup();
-    let of = i16::try_from(different.len()).unwrap_or(i16::MAX);
+    let of = different(leads.iter().flatten().map(|(_, (no, _))| *no));
     let mut stitched = String::with_capacity(html.len() + 256 * (1 + links.len()));
     for (link, leads) in links.iter().zip(leads) {
         stitched.push_str(link.before);
